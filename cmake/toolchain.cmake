@@ -1,0 +1,37 @@
+# Compiler flags, ccache and the Debian packages that every module may ask for.
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(ZLIB REQUIRED)
+pkg_check_modules(lmdb REQUIRED IMPORTED_TARGET lmdb)
+pkg_check_modules(raft REQUIRED IMPORTED_TARGET raft)
+pkg_check_modules(simdjson REQUIRED IMPORTED_TARGET simdjson)
+pkg_check_modules(fmt REQUIRED IMPORTED_TARGET fmt)
+pkg_check_modules(spdlog REQUIRED IMPORTED_TARGET spdlog)
+pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
+pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
+pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+
+add_library(mooring_flags INTERFACE)
+target_include_directories(mooring_flags INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(mooring_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
+  -fno-omit-frame-pointer -fdiagnostics-color=always)
+if(MOORING_WERROR)
+  target_compile_options(mooring_flags INTERFACE -Werror)
+endif()
+if(MOORING_SANITIZE)
+  target_compile_options(mooring_flags INTERFACE -fsanitize=${MOORING_SANITIZE} -fno-sanitize-recover=undefined)
+  target_link_options(mooring_flags INTERFACE -fsanitize=${MOORING_SANITIZE})
+endif()
+if(MOORING_COVERAGE)
+  target_compile_options(mooring_flags INTERFACE --coverage -fprofile-update=atomic)
+  target_link_options(mooring_flags INTERFACE --coverage)
+endif()
