@@ -1,0 +1,251 @@
+#include "base/json.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+#include <vector>
+
+#include <simdjson.h>
+
+namespace mooring {
+
+// A json_value is the same two words as a simdjson element: the document (with its tape) and an index on the tape.
+// Ours stays opaque so that the library's header is read here only. The friend below reaches through the element's
+// public surface: element → bytes → element, which is defined for a trivially copyable type.
+using simdjson::dom::element;
+static_assert(std::is_trivially_copyable_v<element> && sizeof(element) == 2 * sizeof(void*),
+              "json_value mirrors simdjson::dom::element; look at both when simdjson changes");
+
+namespace {
+
+struct raw {
+  const void* tape;
+  std::size_t index;
+};
+
+element to_element(const void* tape, std::size_t index) {
+  const raw words{tape, index};
+  element out;
+  std::memcpy(static_cast<void*>(&out), &words, sizeof words);
+  return out;
+}
+
+raw to_raw(const element& value) {
+  raw words{};
+  std::memcpy(&words, &value, sizeof words);
+  return words;
+}
+
+// The tape (simdjson doc/tape.md): a word is a type letter in the top byte and a 56-bit payload.
+// '[' and '{': low 32 bits of the payload are the index after the closing word; bits 32 to 55 the saturated count.
+// 'l', 'u', 'd' occupy two words. '"': payload is an offset in the string buffer.
+std::uint64_t word_at(const void* tape, std::size_t index) {
+  return static_cast<const simdjson::dom::document*>(tape)->tape[index];
+}
+char letter(std::uint64_t word) { return static_cast<char>(word >> 56); }
+std::uint32_t matching(std::uint64_t word) { return static_cast<std::uint32_t>(word); }
+constexpr std::uint64_t count_saturated = 0xffffff;
+
+} // namespace
+
+json_value make_json_value(const void* tape, std::size_t index) { return {tape, index}; }
+
+json_kind json_value::kind() const {
+  switch (letter(word_at(tape_, index_))) {
+  case 'n': return json_kind::null;
+  case 't':
+  case 'f': return json_kind::boolean;
+  case 'l': return json_kind::integer;
+  case 'u': return json_kind::unsigned_integer;
+  case 'd': return json_kind::number;
+  case '"': return json_kind::string;
+  case '[': return json_kind::array;
+  case '{': return json_kind::object;
+  default: break;
+  }
+  MOORING_CHECK(false, "a value's letter on the tape");
+}
+
+bool json_value::boolean() const { return letter(word_at(tape_, index_)) == 't'; }
+
+std::int64_t json_value::integer() const { return static_cast<std::int64_t>(word_at(tape_, index_ + 1)); }
+
+std::uint64_t json_value::unsigned_integer() const { return word_at(tape_, index_ + 1); }
+
+double json_value::number() const {
+  const auto bits = word_at(tape_, index_ + 1);
+  switch (letter(word_at(tape_, index_))) {
+  case 'l': return static_cast<double>(static_cast<std::int64_t>(bits));
+  case 'u': return static_cast<double>(bits);
+  default: break;
+  }
+  double out;
+  std::memcpy(&out, &bits, sizeof out);
+  return out;
+}
+
+std::string_view json_value::string() const { return to_element(tape_, index_).get_string().value_unsafe(); }
+
+std::size_t json_value::size() const {
+  const auto word = word_at(tape_, index_);
+  const auto count = (word >> 32) & count_saturated;
+  if (count < count_saturated) return count;
+  std::size_t counted = 0;
+  if (letter(word) == '[')
+    for_each_element([&](json_value) { ++counted; });
+  else
+    for_each_member([&](std::string_view, json_value) { ++counted; });
+  return counted;
+}
+
+json_value::cursor json_value::first() const { return index_ + 1; }
+
+json_value::cursor json_value::end() const { return matching(word_at(tape_, index_)) - 1; }
+
+json_value::cursor json_value::next(cursor at) const {
+  const auto word = word_at(tape_, at);
+  switch (letter(word)) {
+  case '[':
+  case '{': return matching(word);
+  case 'l':
+  case 'u':
+  case 'd': return at + 2;
+  default: return at + 1;
+  }
+}
+
+std::string_view json_value::key(cursor at) const { return child(at).string(); }
+
+json_value json_value::find(std::string_view name) const {
+  const auto last = end();
+  for (auto at = first(); at != last;) {
+    const auto here = key(at);
+    at = next(at);
+    if (here == name) return child(at);
+    at = next(at);
+  }
+  return {};
+}
+
+struct json_parser::impl {
+  simdjson::dom::parser parser;
+};
+
+json_parser::json_parser() : impl_(std::make_unique<impl>()) {}
+json_parser::~json_parser() = default;
+json_parser::json_parser(json_parser&&) noexcept = default;
+json_parser& json_parser::operator=(json_parser&&) noexcept = default;
+
+namespace {
+
+error to_error(simdjson::error_code code) {
+  switch (code) {
+  case simdjson::DEPTH_ERROR: return {error_code::bad_user_input, "the JSON is nested too deep"};
+  case simdjson::UTF8_ERROR: return {error_code::bad_user_input, "the JSON is not valid UTF-8"};
+  case simdjson::NUMBER_ERROR:
+    return {error_code::bad_user_input, "the JSON holds a malformed number or one beyond 64 bits"};
+  case simdjson::MEMALLOC: return {error_code::unavailable, "out of memory"};
+  case simdjson::CAPACITY: return {error_code::payload_too_large, "the JSON is too large"};
+  default: return {error_code::bad_user_input, "malformed JSON"};
+  }
+}
+
+} // namespace
+
+result<json_value> json_parser::parse_padded(const char* text, std::size_t length) {
+  auto& parser = impl_->parser;
+  if (parser.max_depth() != static_cast<std::size_t>(depth_max) || parser.capacity() < length) {
+    const auto capacity = parser.capacity() < length ? length : parser.capacity();
+    if (const auto failed = parser.allocate(capacity, depth_max)) return to_error(failed);
+  }
+  const auto parsed = parser.parse(reinterpret_cast<const std::uint8_t*>(text), length, false);
+  if (parsed.error() != simdjson::SUCCESS) return to_error(parsed.error());
+  const auto words = to_raw(parsed.value_unsafe());
+  return make_json_value(words.tape, words.index);
+}
+
+result<json_value> json_parser::parse(std::string_view text) {
+  std::string padded;
+  padded.reserve(text.size() + json_padding);
+  padded.append(text);
+  padded.append(json_padding, ' ');
+  return parse_padded(padded.data(), text.size());
+}
+
+namespace {
+
+bool write_value(document_writer& out, const json_value& value, int depth) {
+  switch (value.kind()) {
+  case json_kind::null: out.null(); return true;
+  case json_kind::boolean: out.boolean(value.boolean()); return true;
+  case json_kind::integer: out.integer(value.integer()); return true;
+  case json_kind::unsigned_integer: out.unsigned_integer(value.unsigned_integer()); return true;
+  case json_kind::number: out.number(value.number()); return true;
+  case json_kind::string: out.string(value.string()); return true;
+  case json_kind::array: {
+    if (depth == 0) return false;
+    bool fits = true;
+    out.begin_array(value.size());
+    value.for_each_element([&](json_value element) { fits = fits && write_value(out, element, depth - 1); });
+    return fits;
+  }
+  case json_kind::object: {
+    if (depth == 0) return false;
+    // Duplicate keys: the first wins, so that what is stored has each key once. Objects are small; a quadratic look
+    // would be an attack on large ones, so those are deduplicated through a sorted copy.
+    const auto members = value.size();
+    std::vector<std::string_view> names;
+    names.reserve(members);
+    value.for_each_member([&](std::string_view name, json_value) { names.push_back(name); });
+    bool duplicates = false;
+    if (members <= 16) {
+      for (std::size_t i = 1; i < members && !duplicates; ++i)
+        for (std::size_t j = 0; j < i && !duplicates; ++j) duplicates = names[i] == names[j];
+    } else {
+      auto sorted = names;
+      std::sort(sorted.begin(), sorted.end());
+      duplicates = std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
+    }
+    std::vector<bool> keep(members, true);
+    std::size_t kept = members;
+    if (duplicates) {
+      std::vector<std::pair<std::string_view, std::size_t>> order;
+      for (std::size_t i = 0; i < members; ++i) order.emplace_back(names[i], i);
+      std::sort(order.begin(), order.end());
+      for (std::size_t i = 1; i < members; ++i)
+        if (order[i].first == order[i - 1].first) {
+          keep[order[i].second] = false;
+          --kept;
+        }
+    }
+    bool fits = true;
+    std::size_t at = 0;
+    out.begin_object(kept);
+    value.for_each_member([&](std::string_view name, json_value member) {
+      if (!keep[at++]) return;
+      out.key(name);
+      fits = fits && write_value(out, member, depth - 1);
+    });
+    return fits;
+  }
+  }
+  return false;
+}
+
+} // namespace
+
+result<document> to_document(const json_value& value) {
+  document_writer out;
+  if (!write_value(out, value, document_depth_max))
+    return error{error_code::bad_user_input, "the JSON value is nested deeper than 32"};
+  return out.take();
+}
+
+result<document> document_from_json(std::string_view text) {
+  static thread_local json_parser parser;
+  auto parsed = parser.parse(text);
+  if (!parsed) return parsed.failure();
+  return to_document(*parsed);
+}
+
+} // namespace mooring
