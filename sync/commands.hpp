@@ -2,6 +2,10 @@
 //
 // Values inside are still as the client sent them: ids may be too long, scores out of range, instants no instants.
 // The rules check them item by item (domain.md, "Validation is per item").
+//
+// `too_deep`, in each item: the name ("metadata", "data", …) of a JSON field that nests deeper than
+// document_depth_max and therefore is no document; that field is absent then, and the item gets its VALIDATION_ERROR.
+// Empty in all others. It keeps one such item from sinking its batch.
 #pragma once
 
 #include <cstdint>
@@ -35,6 +39,7 @@ struct voice_item {
   std::optional<double> confidence_score, quality_score;
   std::optional<std::int32_t> processing_time_ms;
   document metadata;
+  std::string too_deep;
 };
 
 struct behavioral_item {
@@ -43,6 +48,7 @@ struct behavioral_item {
   std::int32_t duration_ms = 0;
   std::optional<std::int32_t> user_interactions, screen_changes;
   document metadata;
+  std::string too_deep;
 };
 
 struct session_item {
@@ -53,6 +59,7 @@ struct session_item {
   std::optional<std::int32_t> duration_ms;
   document activities; // an array, or absent
   document metadata;
+  std::string too_deep;
 };
 
 struct metrics_item {
@@ -61,6 +68,7 @@ struct metrics_item {
   std::optional<std::string> unit;
   input_instant timestamp;
   document tags;
+  std::string too_deep;
 };
 
 struct edit_item {
@@ -72,6 +80,7 @@ struct edit_item {
   document data; // absent when not given or null
   input_instant modified_at;
   priority urgency = priority::normal;
+  std::string too_deep;
 };
 
 enum class upload_kind : std::uint8_t { voice = 0, operations = 1, batch = 2 };

@@ -78,7 +78,11 @@ struct entity {
   user_number user = 0;
   std::int32_t run_start = 1;    // every version from this one on was written by `device` (rule 3)
   position at = 0;               // its place in the feed
-  std::vector<field_stamp> fields; // entity domains only; fields absent here changed with version 1 by the creator
+  // The edit that made version 1: who, and its modifiedAt clamped against clock skew. Stands for every field that has
+  // no stamp below. Entity domains only; records leave both 0.
+  device_number first_device = 0;
+  instant first_modified_at;
+  std::vector<field_stamp> fields; // entity domains only, ascending by name; a field absent here changed with version 1
   bool operator==(const entity&) const = default;
 };
 
@@ -190,6 +194,9 @@ struct feed_slot {
 
 // The slots that one command made, stored as one row so that a batch of 50 costs one write. Key: the position of its
 // LAST slot as written first; the key never changes. Slots leave a row when their entity moves on; an empty row goes.
+// A command with more slots than feed_row_slots_max makes several rows, so that the first edits after a batch of 1,000
+// do not each rewrite a row of 1,000.
+inline constexpr std::size_t feed_row_slots_max = 64;
 struct feed_row {
   position key = 0;
   std::vector<feed_slot> slots;   // ascending positions

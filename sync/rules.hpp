@@ -54,6 +54,9 @@ result<decision<policy>> apply_policy(store&, const caller&, const set_conflict_
 // FORBIDDEN or DEVICE_DEACTIVATED otherwise.
 result<void> check_device(store&, const caller&, std::string_view device_id);
 
+// What was set for the domain, else its default. REQUIRES: !is_record(in)
+policy effective_policy(store&, domain in);
+
 // Visibility (domain.md, "Two kinds of domain"): owner 0 is shared.
 inline bool may_see(user_number who, user_number owner) { return owner == 0 || owner == who; }
 
