@@ -1,14 +1,29 @@
 // One LMDB environment: a shard's file on disk. The only place that calls LMDB.
 //
-// Threads: writing belongs to the one thread that owns the shard. Read transactions may be used by any thread, one
-// thread at a time each (MDB_NOTLS). Keys are 1 to 511 bytes.
+// Threads: writing belongs to the one thread that owns the shard. Read transactions may be used by any
+// thread, one thread at a time each (MDB_NOTLS). Keys are 1 to 511 bytes.
 //
-// Growth: the map starts small and grows by itself (`grow`) up to what the disk's reserve allows; then writes fail with
-// storage_full until space returns. Growing needs a moment without open read transactions: `grow` closes the gate,
-// waits for readers to leave (they are short, see reader_age_max_ms), resizes, opens the gate.
+// Growth: the map starts small and grows (`grow`) up to what the disk's reserve allows; then writes fail with
+// storage_full until space returns. Growing needs a moment without current snapshots, because LMDB unmaps the
+// file: `grow` closes a gate, waits until every read transaction is parked or gone, resizes, opens the gate.
+// While it is closed, begin_read() and renew() of other threads wait. Both waits end: after grow_wait_ms
+// `grow` gives up with `unavailable` and opens the gate again, so a reader that overstays delays growth and
+// never deadlocks it. From this:
+// - park a read transaction as soon as its views are no longer needed; whoever needs longer than a few ms
+// reads in
+//   pages, with a fresh snapshot for each;
+// - a thread that holds a current snapshot does not ask for a second one (it would sit out a whole
+// grow_wait_ms);
+// - copy_to does not hold growth up: it pins its snapshot and reads through a map of its own.
+// Readers older than reader_age_max_ms are counted in stats().readers_overdue.
 //
-// Durability: a commit that returned ok is on disk (fdatasync of data, O_DSYNC of the meta page). A commit that failed
-// has unknown outcome; the owner closes the environment and opens it again.
+// Durability: a commit that returned ok is on disk (fdatasync of data, O_DSYNC of the meta page). A commit
+// that failed for another reason than a full map has unknown outcome; the owner closes the environment and
+// opens it again. One process opens a folder at most once (a second open is refused); never fork with an open
+// environment.
+//
+// Damage: a page that LMDB cannot follow makes get() and scan() end as if nothing was there AND sets
+// failure() of the transaction; whoever decides something on what it read asks failure() before it acts.
 #pragma once
 
 #include <cstdint>
@@ -25,14 +40,15 @@
 namespace mooring::storage {
 
 struct environment_options {
-  std::filesystem::path folder;               // must exist
+  std::filesystem::path folder; // must exist
   std::uint64_t map_bytes_initial = 64ull << 20;
   std::uint64_t map_bytes_max = 1ull << 40;
   std::uint64_t disk_reserve_bytes = 512ull << 20; // never let the file system's free space fall below
-  double disk_reserve_share = 0.05;                // … nor below this share of it; the larger of both counts
+  double disk_reserve_share = 0.05; // … nor below this share of it; the larger of both counts
   unsigned readers_max = 512;
-  std::int64_t reader_age_max_ms = 10'000;         // an older read transaction is reported as overdue
-  bool read_only = false;                          // for tools that look at a stopped node's files
+  std::int64_t reader_age_max_ms = 10'000; // an older read transaction is reported as overdue
+  std::int64_t grow_wait_ms = 2'000;       // how long grow() waits for readers to leave
+  bool read_only = false;                  // for tools that look at a stopped node's files
 };
 
 class environment;
@@ -48,13 +64,15 @@ class read_transaction {
   // Views are valid until park(), renew() or destruction.
   std::optional<std::string_view> get(std::string_view key) const;
   // First row with key >= `from`, and its successors: return false from the callback to stop.
-  void scan(std::string_view from, const std::function<bool(std::string_view key, std::string_view value)>& each) const;
+  void scan(std::string_view from,
+            const std::function<bool(std::string_view key, std::string_view value)>& each) const;
   void scan_backwards(std::string_view before, // rows with key < `before`, descending
                       const std::function<bool(std::string_view key, std::string_view value)>& each) const;
 
-  void park();         // gives up the snapshot, keeps the slot
-  result<void> renew(); // a new snapshot; fails only when the environment is closing
+  void park();          // gives up the snapshot, keeps the slot; harmless when parked
+  result<void> renew(); // a new snapshot; `unavailable` when the environment is closing or was closed
   bool current() const;
+  std::optional<error> failure() const; // damage met by this snapshot
 
  private:
   friend class environment;
@@ -63,19 +81,27 @@ class read_transaction {
 };
 
 // The one write transaction. Ends with commit() or is rolled back.
+// REQUIRES: used by the thread that began it; ended before the environment is.
 class write_transaction {
  public:
   write_transaction(write_transaction&&) noexcept;
+  write_transaction& operator=(write_transaction&&) = delete;
   ~write_transaction();
   std::optional<std::string_view> get(std::string_view key) const; // sees its own writes
-  void scan(std::string_view from, const std::function<bool(std::string_view key, std::string_view value)>& each) const;
-  // Failures: storage_full when the map must grow first (the transaction is then useless: roll back, grow, redo).
+  void scan(std::string_view from,
+            const std::function<bool(std::string_view key, std::string_view value)>& each) const;
+  // Failures: storage_full when the map must grow first (the transaction is then useless: roll back, grow,
+  // redo).
   result<void> put(std::string_view key, std::string_view value);
   result<bool> remove(std::string_view key); // false: it was not there
-  result<void> commit(); // durable when ok
+  // Durable when ok. storage_full (the map was full) committed nothing; any other failure has unknown
+  // outcome.
+  result<void> commit();
+  std::optional<error> failure() const; // damage met; put, remove and commit then fail with it
 
  private:
   friend class environment;
+  write_transaction();
   struct impl;
   std::unique_ptr<impl> impl_;
 };
@@ -88,17 +114,27 @@ struct environment_stats {
 
 class environment {
  public:
-  // not_found: no such folder; internal: LMDB's message.
+  // not_found: no such folder; internal: LMDB's message, or open in this process already.
   static result<std::unique_ptr<environment>> open(environment_options options);
+  // Waits for current snapshots to end (at most reader_age_max_ms, then the last of them closes the file).
+  // Parked and leftover read transactions stay safe to destroy; renew() fails.
   ~environment();
 
+  // unavailable: closing, or every reader slot is taken.
   result<read_transaction> begin_read();
+  // REQUIRES: no other write transaction is open.
   result<write_transaction> begin_write();
-  // True when about `bytes` more can be written without touching the disk's reserve. Cheap (cached for 100 ms).
+  // True when about `bytes` more can be written without touching the disk's reserve. Cheap (cached for 100
+  // ms).
   bool has_room_for(std::uint64_t bytes);
-  // Makes the map larger by at least `bytes`; storage_full when the reserve or map_bytes_max forbids it.
+  // Bytes at the end of the map that no page uses yet. Growing before they are needed saves redoing a
+  // transaction.
+  std::uint64_t map_room();
+  // Makes the map larger by at least `bytes` (generously, so that it is rare). storage_full when the reserve
+  // or map_bytes_max forbids it, unavailable when readers did not leave in time. REQUIRES: the writer's
+  // thread, no open write transaction, no current snapshot in this thread.
   result<void> grow(std::uint64_t bytes);
-  // A compacted, consistent copy into `target` (a new file) while others read and write.
+  // A compacted, consistent copy into `target` (a new file, mode 0600, flushed) while others read and write.
   result<void> copy_to(const std::filesystem::path& target);
   environment_stats stats();
   // Frees reader slots of threads and processes that died.
@@ -106,9 +142,11 @@ class environment {
   const std::filesystem::path& folder() const;
 
  private:
+  friend class read_transaction;
+  friend class write_transaction;
   environment();
   struct impl;
-  std::unique_ptr<impl> impl_;
+  std::shared_ptr<impl> impl_; // transactions hold a share
 };
 
 } // namespace mooring::storage
