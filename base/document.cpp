@@ -450,7 +450,7 @@ document merge_patch(std::string_view target, std::string_view patch) {
 }
 
 bool is_valid_document(std::string_view bytes) {
-  return !bytes.empty() && valid_bytes(bytes, document_depth_max) == bytes.size();
+  return !bytes.empty() && valid_bytes(bytes, stored_document_depth_max) == bytes.size();
 }
 
 namespace {

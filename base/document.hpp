@@ -2,8 +2,8 @@
 //
 // Shapes: null, booleans, integers (int64 and uint64), doubles, UTF-8 strings, arrays, objects with string keys in
 // the order they were given. A document is made only by the functions below and by json.hpp, so its bytes are always
-// one well-formed msgpack value of these shapes, nested at most `document_depth_max` deep. Bytes from outside (disk,
-// peers) go through `validate` first.
+// one well-formed msgpack value of these shapes, nested at most `stored_document_depth_max` deep. Bytes from outside
+// (disk, peers) go through `validate` first.
 //
 // An empty document (no bytes) means "absent", which is not the same as null.
 #pragma once
@@ -20,6 +20,8 @@
 namespace mooring {
 
 inline constexpr int document_depth_max = 32; // domain.md, "Validation": JSON nesting at most 32
+// What is stored may be one level deeper: a record's document holds a client's JSON as one of its members.
+inline constexpr int stored_document_depth_max = document_depth_max + 1;
 
 enum class document_kind : std::uint8_t { absent, null, boolean, integer, number, string, array, object };
 
@@ -56,6 +58,7 @@ std::uint64_t hash_document(std::string_view value);
 // ── making ──
 class document_writer {
  public:
+  void reserve(std::size_t bytes) { out_.reserve(bytes); }
   void null();
   void boolean(bool value);
   void integer(std::int64_t value);
@@ -79,7 +82,8 @@ document null_document();
 document merge_patch(std::string_view target, std::string_view patch);
 
 // ── edges ──
-// Bytes from outside: exactly one value of the shapes above, nested no deeper than allowed, valid UTF-8.
+// Bytes from outside: exactly one value of the shapes above, nested at most `stored_document_depth_max`
+// deep, valid UTF-8.
 bool is_valid_document(std::string_view bytes);
 // Appends compact JSON. Doubles get the shortest text that reads back the same.
 void append_json(std::string& out, std::string_view value);
