@@ -1,0 +1,160 @@
+// The GraphQL documents of the cases, as an app would send them: pretty-printed, whole, with every message.
+#pragma once
+
+#include <string_view>
+
+namespace mooring::bench {
+
+inline constexpr std::string_view voice_document =
+    R"(mutation SyncVoiceData($data: [VoiceDataInput!]!, $key: String!, $device: String!) {
+  syncVoiceData(data: $data, idempotencyKey: $key, deviceId: $device) {
+    success
+    syncedItems
+    failedItems
+    items {
+      itemId
+      success
+      duplicate
+      error {
+        code
+        message
+        field
+      }
+    }
+    errors {
+      code
+      message
+      field
+      itemId
+    }
+    serverTimestamp
+    idempotencyKey
+    replayed
+  }
+})";
+
+inline constexpr std::string_view batch_document = R"(mutation SyncBatch($batch: SyncBatchInput!) {
+  syncBatch(batch: $batch) {
+    success
+    voiceSyncResult {
+      ...Section
+    }
+    behavioralSyncResult {
+      ...Section
+    }
+    sessionSyncResult {
+      ...Section
+    }
+    metricsSyncResult {
+      ...Section
+    }
+    operationsSyncResult {
+      ...Section
+    }
+    overallMetrics {
+      totalItems
+      syncedItems
+      failedItems
+      conflictsDetected
+      durationMs
+    }
+    warnings
+    serverTimestamp
+    idempotencyKey
+    replayed
+  }
+}
+
+fragment Section on SyncResponseType {
+  success
+  syncedItems
+  failedItems
+  items {
+    itemId
+    success
+    version
+    duplicate
+    conflictDetected
+    conflictId
+    error {
+      code
+      message
+      field
+    }
+  }
+})";
+
+inline constexpr std::string_view operations_document =
+    R"(mutation SyncOperations($operations: [SyncOperationInput!]!, $key: String!, $device: String!) {
+  syncOperations(operations: $operations, idempotencyKey: $key, deviceId: $device) {
+    success
+    syncedItems
+    failedItems
+    items {
+      itemId
+      success
+      version
+      duplicate
+      conflictDetected
+      conflictId
+      error {
+        code
+        message
+        field
+      }
+    }
+    conflicts {
+      conflictId
+      domain
+      mobileId
+      serverVersion
+      clientVersion
+      serverData
+      clientData
+    }
+    serverTimestamp
+    idempotencyKey
+    replayed
+  }
+})";
+
+// Filling a store wants no answer per item.
+inline constexpr std::string_view fill_document = R"(mutation Fill($batch: SyncBatchInput!) {
+  syncBatch(batch: $batch) {
+    success
+    overallMetrics {
+      totalItems
+      syncedItems
+      failedItems
+      conflictsDetected
+    }
+    replayed
+  }
+})";
+
+inline constexpr std::string_view changes_document = R"(query Changes($since: Cursor) {
+  changes(since: $since, first: 1000) {
+    cursor
+    hasMore
+    entities {
+      domain
+      entityId
+      version
+      deleted
+      data
+      modifiedAt
+      updatedAt
+      deviceId
+    }
+  }
+})";
+
+inline constexpr std::string_view server_info_document = R"({
+  serverInfo {
+    version
+    nodeId
+    serverTimestamp
+  }
+})";
+
+} // namespace mooring::bench

@@ -1,0 +1,131 @@
+// fleet: N client connections on one epoll thread, and the closed loop that drives them.
+//
+// Each connection has at most one operation in flight; an operation ends with its `complete` message (echo:
+// with the frame that came back). Every answer is checked by the workload. One thread; blocking calls;
+// failures are counted and the first one is kept as text, because a benchmark of wrong answers measures
+// nothing.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <sys/types.h>
+
+#include "bench/load/histogram.hpp"
+#include "bench/load/process_stats.hpp"
+
+namespace mooring::bench {
+
+enum class protocol : std::uint8_t { graphql_transport_ws, echo };
+
+// What the operations are. Called on the fleet's thread only.
+class workload {
+ public:
+  virtual ~workload() = default;
+  // Appends the frame of this connection's next operation, which carries `operation` (ten digits) as its id.
+  // False: this connection has nothing more to do.
+  virtual bool write(std::size_t connection, std::string_view operation, std::string& out) = 0;
+  // Looks at the `next` message. Returns the number of items it stands for, or -1 with the reason.
+  virtual std::int64_t accept(std::size_t connection, std::string_view message, std::string& why) = 0;
+};
+
+struct fleet_options {
+  std::uint16_t port = 0;
+  protocol speaks = protocol::graphql_transport_ws;
+  std::size_t source_addresses = 1; // spreads connections over 127.0.0.2 and up when above 1
+  std::function<std::string(std::size_t)> token_of = {}; // the token of a connection
+};
+
+struct run_options {
+  std::size_t in_flight = 1;  // operations at the same time, over all connections
+  double warm_up_seconds = 0; // not measured
+  double seconds = 0;         // 0: until the workload has nothing more to do
+  pid_t server = 0;           // whose CPU time is read; 0: nobody's
+};
+
+struct run_stats {
+  std::uint64_t operations = 0;
+  std::uint64_t items = 0;
+  double seconds = 0;
+  std::int64_t server_cpu_ns = 0;
+  double server_system_share = 0; // of its CPU time
+  std::int64_t own_cpu_ns = 0;
+  histogram latency;
+  std::uint64_t failures = 0;
+  std::string first_failure;
+};
+
+class fleet {
+ public:
+  explicit fleet(fleet_options options);
+  ~fleet();
+  fleet(const fleet&) = delete;
+  fleet& operator=(const fleet&) = delete;
+
+  // Opens and authenticates connections until there are `count`. False with the reason.
+  bool open(std::size_t count, std::string& why);
+  // Closes all, with a close frame each.
+  void close_all();
+  std::size_t size() const { return connections_.size(); }
+  // Answers pings for so long and sends nothing else. False when a connection was lost.
+  bool idle(double seconds, std::string& why);
+  // Runs over the first `connections` connections.
+  void run(workload& what, std::size_t connections, const run_options& options, run_stats& stats);
+
+ private:
+  enum class phase : std::uint8_t { connecting, upgrading, authenticating, ready, busy, closed };
+  struct connection {
+    int socket = -1;
+    phase at = phase::closed;
+    bool answered = false; // the `next` of the operation in flight has come
+    bool writable_wanted = false;
+    std::uint64_t operation = 0;
+    std::int64_t began_ns = 0;
+    std::string received; // the rest of a frame that has not come whole
+    std::string message;  // the fragments of a message so far
+    bool fragmented = false;
+    std::string unsent;
+    std::size_t sent = 0;
+  };
+
+  bool start_connecting(std::size_t index, std::string& why);
+  void poll(int timeout_ms);
+  void readable(std::size_t index);
+  void upgrade(std::size_t index);
+  std::size_t consume(std::size_t index, std::string_view bytes);
+  void message(std::size_t index, std::string_view text);
+  void send(std::size_t index, std::string_view bytes);
+  void flush(std::size_t index);
+  void want(std::size_t index, bool writable);
+  void start_next();
+  void finish(std::size_t index, std::int64_t items);
+  void fail(std::size_t index, const std::string& why);
+  void close(std::size_t index);
+
+  fleet_options options_;
+  int epoll_ = -1;
+  std::vector<connection> connections_;
+  std::vector<char> buffer_;
+  std::string scratch_;
+  std::string failure_; // the first, while opening or idle
+  std::size_t opening_ = 0;
+  std::size_t lost_ = 0;
+
+  // while run() runs
+  workload* work_ = nullptr;
+  run_stats* stats_ = nullptr;
+  std::deque<std::uint32_t> ready_;
+  std::size_t in_flight_ = 0;
+  bool recording_ = false;
+  bool starting_ = false;
+  std::int64_t last_progress_ns_ = 0;
+};
+
+std::int64_t monotonic_ns();
+
+} // namespace mooring::bench

@@ -1,0 +1,63 @@
+// The cases of the benchmark as workloads. What each stands for is said at the maker.
+//
+// Every connection is a device of its own with a user of its own; names come from the tenant's name and the
+// connection's number, so that a later run over the same tenant finds its devices and entities again.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "bench/load/fleet.hpp"
+
+namespace mooring::bench {
+
+struct scenario {
+  std::string tenant;      // names come from it
+  std::uint64_t salt = 0;  // makes the keys and new ids of this run differ from every other run's
+  std::int64_t now_ms = 0; // wall clock at the start
+  std::size_t connections = 1;
+  std::uint64_t entities = 0; // in the store, for the cases that edit or read them
+};
+
+std::string user_of(std::size_t connection);
+
+// A: syncVoiceData with 1 item, every item new.
+std::unique_ptr<workload> make_voice(const scenario& s);
+// A-replay: each connection's first request again and again, key and all. The first answer of each is fresh.
+std::unique_ptr<workload> make_voice_replay(const scenario& s);
+// The ceiling: the frames of A, sent back by the server as they are.
+std::unique_ptr<workload> make_echo(const scenario& s);
+// B: syncBatch with 50 items: 10 voice, 10 behavioral, 10 sessions, 10 metrics, and 10 operations of which 5
+// create a task and 5 edit tasks that the device made before. Needs a fresh tenant; the first batch of a
+// connection creates 10.
+std::unique_ptr<workload> make_batch(const scenario& s);
+
+// Creates the scenario's entities with batches of `batch_size` (at most 1,000) operations, spread over the
+// connections; ends when all exist. The data of each is about 110 bytes.
+std::unique_ptr<workload> make_fill(const scenario& s, std::size_t batch_size);
+
+// C, F: syncOperations with 1 UPDATE of an entity that fill made. A connection owns the entities whose number
+// modulo `connections` is its own and sends the right baseVersion, as it learned it from the answers. In
+// turn, or, when `scattered`, at random among its own entities of part `part` of `parts` (so that runs over
+// one store do not meet).
+struct edit_options {
+  bool scattered = false;
+  std::uint64_t part = 0, parts = 1;
+};
+std::unique_ptr<workload> make_edits(const scenario& s, edit_options options);
+
+// C over many tenants: connection i belongs to the tenant of its own, which holds `entities` entities made by
+// its own fill (`make_own_fill`), and edits them in turn.
+std::unique_ptr<workload> make_own_fill(const scenario& s);
+std::unique_ptr<workload> make_own_edits(const scenario& s);
+
+// D: each connection reads the feed from the beginning in pages of 1,000, again and again; each pass must
+// find the scenario's entities.
+std::unique_ptr<workload> make_changes(const scenario& s);
+
+// One cheap query on each connection, to see that it lives.
+std::unique_ptr<workload> make_server_info();
+
+} // namespace mooring::bench
