@@ -44,11 +44,11 @@ struct object_field;
 
 struct value {
   value_kind kind = value_kind::null;
-  bool boolean = false;       // boolean: its value
-  bool block_string = false;  // string: written with """
-  std::uint32_t offset = 0;   // variable: of the `$`
-  std::string_view text = {}; // variable: name without `$`; integer, floating: the literal; string: its
-                              // content after escapes (UTF-8); enumeration: the name
+  bool boolean = false;            // boolean: its value
+  bool block_string = false;       // string: written with """
+  std::uint32_t offset = 0;        // variable: of the `$`
+  std::string_view text = {};      // variable: name without `$`; integer, floating: the literal; string: its
+                                   // content after escapes (UTF-8); enumeration: the name
   graphql::list<value> items = {}; // list
   graphql::list<object_field> fields =
       {}; // object, in source order; names are unique in a validated document

@@ -20,6 +20,7 @@
 
 #include "base/result.hpp"
 #include "graphql/ast.hpp"
+#include "graphql/directive_location.hpp"
 #include "graphql/name_table.hpp"
 #include "graphql/source.hpp"
 #include "graphql/type_use.hpp"
@@ -114,30 +115,6 @@ struct type {
   name_table member_ordinals; // of fields, values or input fields
 };
 
-enum class directive_location : std::uint8_t {
-  query,
-  mutation,
-  subscription,
-  field,
-  fragment_definition,
-  fragment_spread,
-  inline_fragment,
-  variable_definition,
-  schema,
-  scalar,
-  object,
-  field_definition,
-  argument_definition,
-  interface,
-  union_type,
-  enumeration,
-  enum_value,
-  input_object,
-  input_field_definition
-};
-inline constexpr int directive_location_count = 19;
-std::string_view to_string(directive_location location); // "INPUT_FIELD_DEFINITION"
-
 struct directive {
   std::string_view name;
   graphql::description description;
@@ -159,7 +136,7 @@ class schema {
 
   const graphql::description& description() const { return description_; }
 
-  // Types of the SDL in SDL order first, then the built-in scalars, then the introspection types.
+  // Types of the SDL in SDL order first, then the built-in scalars in use, then the introspection types.
   std::span<const graphql::type> types() const { return types_; }
   const graphql::type& type(type_id id) const { return types_[id]; } // REQUIRES: id < types().size()
   const graphql::type& named_type(type_use use) const { return types_[use.named()]; }
