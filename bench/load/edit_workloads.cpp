@@ -44,7 +44,7 @@ class fill final : public workload {
     done_[connection] = true;
     const auto at = request.frame.stamp(out);
     request.frame.fill(out, at, request.operation, operation);
-    request.frame.fill(out, at, request.key, uuid(~salt_, begin));
+    request.frame.fill(out, at, request.key, uuid(~salt_ + 1, begin)); // not a key of the edits
     request.frame.fill(out, at, request.device, uuid(devices_, connection));
     for (std::size_t i = 0; i < request.size; ++i) {
       request.frame.fill(out, at, request.entity[i], uuid(family_, begin + i));

@@ -370,14 +370,14 @@ void fleet::message(std::size_t index, std::string_view text) {
     return fail(index, "an answer to another operation: " + std::string(text.substr(0, 200)));
   if (is("\"type\":\"complete\"")) {
     if (!c.answered) return fail(index, "complete without next");
-    return finish(index, 0);
+    return finish(index, c.items);
   }
   if (is("\"type\":\"next\"") && !c.answered) {
     std::string why;
     const auto items = work_->accept(index, text, why);
     if (items < 0) return fail(index, why + ": " + std::string(text.substr(0, 1000)));
     c.answered = true;
-    if (recording_) stats_->items += static_cast<std::uint64_t>(items);
+    c.items = items;
     return;
   }
   fail(index, "unexpected: " + std::string(text.substr(0, 1000)));

@@ -85,6 +85,7 @@ class fleet {
     bool answered = false; // the `next` of the operation in flight has come
     bool writable_wanted = false;
     std::uint64_t operation = 0;
+    std::int64_t items = 0; // of the operation in flight, once answered
     std::int64_t began_ns = 0;
     std::string received; // the rest of a frame that has not come whole
     std::string message;  // the fragments of a message so far
