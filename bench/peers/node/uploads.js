@@ -15,6 +15,28 @@ function section(items) {
   return { success: true, syncedItems: 0, failedItems: 0, items: new Array(items), conflicts: [], errors: [] };
 }
 
+// What is kept of an answer for replays: plain results shrink to their id and version.
+function shrink(answer) {
+  const sections = {};
+  for (const name of Object.keys(answer.sections)) {
+    const part = answer.sections[name];
+    sections[name] = { ...part, items: part.items.map(item =>
+      item.success && !item.duplicate && !item.conflictDetected && item.operationId == null
+        ? (item.version === null ? item.itemId : [item.itemId, item.version])
+        : item) };
+  }
+  return { ...answer, sections };
+}
+function unshrink(answer) {
+  for (const name of Object.keys(answer.sections)) {
+    const part = answer.sections[name];
+    part.items = part.items.map(item =>
+      typeof item === 'string' ? itemResult(item)
+        : Array.isArray(item) ? { ...itemResult(item[0]), version: item[1] } : item);
+  }
+  return answer;
+}
+
 export class Uploads {
   constructor(store) {
     this.store = store;
@@ -42,7 +64,7 @@ export class Uploads {
     const stored = this.store.get(rowKey);
     if (stored !== undefined && stored.at > now - keyWindow) {
       if (stored.request !== request) throw refuse('IDEMPOTENCY_KEY_REUSED', 'the key was used for another request');
-      return { ...stored.answer, replayed: true };
+      return { ...unshrink(stored.answer), replayed: true };
     }
     this.owner(caller, deviceId, now);
 
@@ -72,7 +94,7 @@ export class Uploads {
       answer.failed += part.failedItems;
       answer.conflicts += part.conflicts.length;
     }
-    this.store.put(rowKey, { request, at: now, answer });
+    this.store.put(rowKey, { request, at: now, answer: shrink(answer) });
     const done = this.store.durable().then(() => {
       answer.durationMs = performance.now() - began;
       this.running.delete(rowKey);
