@@ -11,24 +11,29 @@ constexpr std::size_t number_bytes = 9; // the longest msgpack number
 constexpr std::size_t head_bytes = 5;   // the longest head of a string, bin or array
 
 // The difference of two 64-bit values, whatever they are: decoding adds it back.
-std::int64_t difference(std::uint64_t a, std::uint64_t b) { return static_cast<std::int64_t>(a - b); }
+std::int64_t difference(std::uint64_t a, std::uint64_t b) {
+  return static_cast<std::int64_t>(a - b);
+}
 std::int64_t difference(instant a, instant b) {
   return difference(static_cast<std::uint64_t>(a.ms), static_cast<std::uint64_t>(b.ms));
 }
-std::uint64_t sum(std::uint64_t a, std::int64_t b) { return a + static_cast<std::uint64_t>(b); }
+std::uint64_t sum(std::uint64_t a, std::int64_t b) {
+  return a + static_cast<std::uint64_t>(b);
+}
 instant sum(instant a, std::int64_t ms) {
   return {static_cast<std::int64_t>(sum(static_cast<std::uint64_t>(a.ms), ms))};
 }
 
-template<class Enum>
-std::uint64_t number_of_enum(Enum value) {
+template<class Enum> std::uint64_t number_of_enum(Enum value) {
   return static_cast<std::uint64_t>(value);
 }
 
 // The version before the body and the checksum after it.
 class sealed_value {
  public:
-  sealed_value(packer& out, std::string_view key, std::size_t body_bytes_max) : out_(out), key_(key) {
+  sealed_value(packer& out, std::string_view key, std::size_t body_bytes_max)
+      : out_(out)
+      , key_(key) {
     out.room(body_bytes_max + record_overhead_bytes);
     start_ = out.size();
     out.byte(record_version);
@@ -56,7 +61,8 @@ result<std::string_view> open_value(std::string_view key, std::string_view value
   const auto covered = value.substr(0, value.size() - checksum_bytes);
   const auto* stored = reinterpret_cast<const unsigned char*>(value.data() + covered.size());
   const auto expected = static_cast<std::uint32_t>(stored[0]) | static_cast<std::uint32_t>(stored[1]) << 8 |
-                        static_cast<std::uint32_t>(stored[2]) << 16 | static_cast<std::uint32_t>(stored[3]) << 24;
+                        static_cast<std::uint32_t>(stored[2]) << 16 |
+                        static_cast<std::uint32_t>(stored[3]) << 24;
   // The checksum stands in the same place in every version, so damage is never mistaken for a newer version.
   if (crc32c(covered, crc32c(key)) != expected) return row_error(key, "the checksum does not match");
   const auto version = static_cast<unsigned char>(value[0]);
@@ -67,7 +73,8 @@ result<std::string_view> open_value(std::string_view key, std::string_view value
   return covered.substr(1);
 }
 
-// Opens the value, checks that the key is one of `in`, and has `read(unpacker&, const key_parts&)` read the body.
+// Opens the value, checks that the key is one of `in`, and has `read(unpacker&, const key_parts&)` read the
+// body.
 template<class T, class Read>
 result<T> decode(std::string_view key, std::string_view value, table in, Read&& read) {
   const auto parts = parse_key(key);
@@ -92,14 +99,18 @@ document read_document(unpacker& from) {
 }
 
 void write_optional(packer& out, const std::optional<std::string>& value) {
-  if (value) out.string(*value);
-  else out.nil();
+  if (value)
+    out.string(*value);
+  else
+    out.nil();
 }
 std::optional<std::string> read_optional_string(unpacker& from) {
   if (from.next_is_nil()) return from.nil(), std::nullopt;
   return std::string(from.string());
 }
-std::size_t optional_bytes(const std::optional<std::string>& value) { return head_bytes + (value ? value->size() : 0); }
+std::size_t optional_bytes(const std::optional<std::string>& value) {
+  return head_bytes + (value ? value->size() : 0);
+}
 
 void write_digest(packer& out, const digest128& digest) {
   out.byte(0xc4); // bin 8
@@ -118,7 +129,9 @@ digest128 read_digest(unpacker& from) {
   return {.low = big(8), .high = big(0)};
 }
 
-std::string conflict_id(sync::position first_at) { return "c" + std::to_string(first_at); }
+std::string conflict_id(sync::position first_at) {
+  return "c" + std::to_string(first_at);
+}
 
 } // namespace
 
@@ -134,14 +147,14 @@ void encode_counters(packer& out, std::string_view key, const sync::tenant_count
 }
 
 result<sync::tenant_counters> decode_counters(std::string_view key, std::string_view value) {
-  return decode<sync::tenant_counters>(
-      key, value, table::counters, [](unpacker& from, const key_parts&, sync::tenant_counters& counters) {
-        expect_array(from, 4);
-        counters.tenant = from.string();
-        counters.last_user = from.number32();
-        counters.last_device = from.number32();
-        counters.last_position = from.number();
-      });
+  return decode<sync::tenant_counters>(key, value, table::counters,
+                                       [](unpacker& from, const key_parts&, sync::tenant_counters& counters) {
+                                         expect_array(from, 4);
+                                         counters.tenant = from.string();
+                                         counters.last_user = from.number32();
+                                         counters.last_device = from.number32();
+                                         counters.last_position = from.number();
+                                       });
 }
 
 void encode_swept(packer& out, std::string_view key, sync::position upto) {
@@ -186,11 +199,12 @@ void encode_user(packer& out, std::string_view key, const sync::user& user) {
 }
 
 result<sync::user> decode_user(std::string_view key, std::string_view value) {
-  return decode<sync::user>(key, value, table::user, [](unpacker& from, const key_parts& parts, sync::user& user) {
-    expect_array(from, 1);
-    user.id = from.string();
-    user.number = parts.user;
-  });
+  return decode<sync::user>(key, value, table::user,
+                            [](unpacker& from, const key_parts& parts, sync::user& user) {
+                              expect_array(from, 1);
+                              user.id = from.string();
+                              user.number = parts.user;
+                            });
 }
 
 void encode_user_by_name(packer& out, std::string_view key, sync::user_number number) {
@@ -209,8 +223,9 @@ result<sync::user_number> decode_user_by_name(std::string_view key, std::string_
 
 void encode_device(packer& out, std::string_view key, const sync::device& device) {
   sealed_value seal(out, key,
-                    3 + head_bytes + device.id.size() + optional_bytes(device.name) + optional_bytes(device.os_type) +
-                        optional_bytes(device.os_version) + optional_bytes(device.app_version) + 10 * number_bytes);
+                    3 + head_bytes + device.id.size() + optional_bytes(device.name) +
+                        optional_bytes(device.os_type) + optional_bytes(device.os_version) +
+                        optional_bytes(device.app_version) + 10 * number_bytes);
   out.array(15);
   out.string(device.id); // first, so that a name can be read without the rest
   out.number(device.owner);
@@ -219,12 +234,16 @@ void encode_device(packer& out, std::string_view key, const sync::device& device
   write_optional(out, device.os_type);
   write_optional(out, device.os_version);
   write_optional(out, device.app_version);
-  if (device.priority_override) out.integer(*device.priority_override);
-  else out.nil();
+  if (device.priority_override)
+    out.integer(*device.priority_override);
+  else
+    out.nil();
   out.boolean(device.active);
   out.integer(device.registered_at.ms);
-  if (device.last_sync_at) out.integer(device.last_sync_at->ms);
-  else out.nil();
+  if (device.last_sync_at)
+    out.integer(device.last_sync_at->ms);
+  else
+    out.nil();
   out.integer(device.sync_count);
   out.integer(device.failed_sync_count);
   out.integer(device.conflict_count);
@@ -243,12 +262,16 @@ result<sync::device> decode_device(std::string_view key, std::string_view value)
                                 device.os_type = read_optional_string(from);
                                 device.os_version = read_optional_string(from);
                                 device.app_version = read_optional_string(from);
-                                if (from.next_is_nil()) from.nil();
-                                else device.priority_override = from.integer_as<std::int32_t>();
+                                if (from.next_is_nil())
+                                  from.nil();
+                                else
+                                  device.priority_override = from.integer_as<std::int32_t>();
                                 device.active = from.boolean();
                                 device.registered_at = {from.integer()};
-                                if (from.next_is_nil()) from.nil();
-                                else device.last_sync_at = instant{from.integer()};
+                                if (from.next_is_nil())
+                                  from.nil();
+                                else
+                                  device.last_sync_at = instant{from.integer()};
                                 device.sync_count = from.integer();
                                 device.failed_sync_count = from.integer();
                                 device.conflict_count = from.integer();
@@ -256,14 +279,28 @@ result<sync::device> decode_device(std::string_view key, std::string_view value)
                               });
 }
 
-result<std::string_view> decode_device_id(std::string_view key, std::string_view value) {
+namespace {
+
+// The id that an array of `elements` begins with.
+result<std::string_view> decode_first_string(std::string_view key, std::string_view value,
+                                             std::size_t elements) {
   const auto body = open_value(key, value);
   if (!body) return body.failure();
   unpacker from(*body);
-  expect_array(from, 15);
+  expect_array(from, elements);
   const auto id = from.string();
   if (!from.ok()) return row_error(key, "the value has another shape than its version");
   return id;
+}
+
+} // namespace
+
+result<std::string_view> decode_device_id(std::string_view key, std::string_view value) {
+  return decode_first_string(key, value, 15);
+}
+
+result<std::string_view> decode_user_id(std::string_view key, std::string_view value) {
+  return decode_first_string(key, value, 1);
 }
 
 void encode_device_by_name(packer& out, std::string_view key, sync::device_number number) {
@@ -317,8 +354,8 @@ void encode_conflict(packer& out, std::string_view key, const sync::conflict& co
   sealed_value seal(out, key,
                     3 + 8 * head_bytes + 16 * number_bytes + conflict.entity_id.size() + head_bytes + names +
                         conflict.server_data.bytes.size() + conflict.client_data.bytes.size() +
-                        conflict.device_id.size() + conflict.server_device_id.size() + conflict.resolved_by.size() +
-                        conflict.notes.size());
+                        conflict.device_id.size() + conflict.server_device_id.size() +
+                        conflict.resolved_by.size() + conflict.notes.size());
   out.array(24);
   out.number(number_of_enum(conflict.in));
   out.number(conflict.owner);
@@ -340,8 +377,10 @@ void encode_conflict(packer& out, std::string_view key, const sync::conflict& co
   out.number(conflict.user);
   out.string(conflict.server_device_id);
   out.integer(conflict.created_at.ms);
-  if (conflict.resolved_at) out.integer(conflict.resolved_at->ms);
-  else out.nil();
+  if (conflict.resolved_at)
+    out.integer(conflict.resolved_at->ms);
+  else
+    out.nil();
   out.string(conflict.resolved_by);
   out.string(conflict.notes);
   out.integer(conflict.resolved_version);
@@ -349,39 +388,42 @@ void encode_conflict(packer& out, std::string_view key, const sync::conflict& co
 }
 
 result<sync::conflict> decode_conflict(std::string_view key, std::string_view value) {
-  return decode<sync::conflict>(
-      key, value, table::conflict, [](unpacker& from, const key_parts& parts, sync::conflict& conflict) {
-        expect_array(from, 24);
-        conflict.first_at = parts.at;
-        conflict.id = conflict_id(parts.at);
-        conflict.in = from.one_of(sync::domain::work_order);
-        conflict.owner = from.number32();
-        conflict.entity_id = from.string();
-        conflict.server_version = from.integer_as<std::int32_t>();
-        conflict.client_version = from.integer_as<std::int32_t>();
-        const auto fields = from.array();
-        conflict.fields.reserve(fields);
-        for (std::size_t i = 0; i < fields; ++i) conflict.fields.emplace_back(from.string());
-        conflict.by = from.one_of(sync::strategy::manual);
-        conflict.status = from.one_of(sync::conflict_status::resolved);
-        conflict.winner = from.one_of(sync::conflict_side::merged);
-        conflict.server_data = read_document(from);
-        conflict.client_data = read_document(from);
-        conflict.client_operation = from.one_of(sync::operation::sync);
-        conflict.client_modified_at = {from.integer()};
-        conflict.client_priority = from.one_of(sync::priority::critical);
-        conflict.device_id = from.string();
-        conflict.device = from.number32();
-        conflict.user = from.number32();
-        conflict.server_device_id = from.string();
-        conflict.created_at = {from.integer()};
-        if (from.next_is_nil()) from.nil();
-        else conflict.resolved_at = instant{from.integer()};
-        conflict.resolved_by = from.string();
-        conflict.notes = from.string();
-        conflict.resolved_version = from.integer_as<std::int32_t>();
-        conflict.at = from.number();
-      });
+  return decode<sync::conflict>(key, value, table::conflict,
+                                [](unpacker& from, const key_parts& parts, sync::conflict& conflict) {
+                                  expect_array(from, 24);
+                                  conflict.first_at = parts.at;
+                                  conflict.id = conflict_id(parts.at);
+                                  conflict.in = from.one_of(sync::domain::work_order);
+                                  conflict.owner = from.number32();
+                                  conflict.entity_id = from.string();
+                                  conflict.server_version = from.integer_as<std::int32_t>();
+                                  conflict.client_version = from.integer_as<std::int32_t>();
+                                  const auto fields = from.array();
+                                  conflict.fields.reserve(fields);
+                                  for (std::size_t i = 0; i < fields; ++i)
+                                    conflict.fields.emplace_back(from.string());
+                                  conflict.by = from.one_of(sync::strategy::manual);
+                                  conflict.status = from.one_of(sync::conflict_status::resolved);
+                                  conflict.winner = from.one_of(sync::conflict_side::merged);
+                                  conflict.server_data = read_document(from);
+                                  conflict.client_data = read_document(from);
+                                  conflict.client_operation = from.one_of(sync::operation::sync);
+                                  conflict.client_modified_at = {from.integer()};
+                                  conflict.client_priority = from.one_of(sync::priority::critical);
+                                  conflict.device_id = from.string();
+                                  conflict.device = from.number32();
+                                  conflict.user = from.number32();
+                                  conflict.server_device_id = from.string();
+                                  conflict.created_at = {from.integer()};
+                                  if (from.next_is_nil())
+                                    from.nil();
+                                  else
+                                    conflict.resolved_at = instant{from.integer()};
+                                  conflict.resolved_by = from.string();
+                                  conflict.notes = from.string();
+                                  conflict.resolved_version = from.integer_as<std::int32_t>();
+                                  conflict.at = from.number();
+                                });
 }
 
 // ── feed ──
@@ -396,7 +438,8 @@ std::uint64_t pack_slot_kind(const sync::feed_slot& slot) {
          number_of_enum(slot.urgency) << 8 | static_cast<std::uint64_t>(slot.expires) << 10;
 }
 bool unpack_slot_kind(std::uint64_t packed, feed_slot_view& slot) {
-  if (packed >> 11 != 0 || (packed & 3) > 2 || (packed >> 2 & 15) >= sync::domain_count || (packed >> 8 & 3) > 2)
+  if (packed >> 11 != 0 || (packed & 3) > 2 || (packed >> 2 & 15) >= sync::domain_count ||
+      (packed >> 8 & 3) > 2)
     return false;
   slot.kind = static_cast<sync::slot_kind>(packed & 3);
   slot.in = static_cast<sync::domain>(packed >> 2 & 15);
@@ -426,7 +469,8 @@ void encode_feed_row(packer& out, std::string_view key, const sync::feed_row& ro
   }
 }
 
-result<void> decode_feed_slots(std::string_view key, std::string_view value, std::vector<feed_slot_view>& slots) {
+result<void> decode_feed_slots(std::string_view key, std::string_view value,
+                               std::vector<feed_slot_view>& slots) {
   slots.clear();
   const auto parts = parse_key(key);
   if (!parts || parts->in != table::feed) return row_error(key, "not a key of this table");
@@ -495,7 +539,8 @@ void encode_idempotency(packer& out, std::string_view key, const sync::idempoten
 
 result<sync::idempotency_record> decode_idempotency(std::string_view key, std::string_view value) {
   return decode<sync::idempotency_record>(
-      key, value, table::idempotency, [](unpacker& from, const key_parts& parts, sync::idempotency_record& record) {
+      key, value, table::idempotency,
+      [](unpacker& from, const key_parts& parts, sync::idempotency_record& record) {
         expect_array(from, 3);
         record.user = parts.user;
         record.device = parts.device;
@@ -512,7 +557,8 @@ void encode_operation(packer& out, std::string_view key, const sync::operation_r
 
 result<sync::operation_record> decode_operation(std::string_view key, std::string_view value) {
   return decode<sync::operation_record>(
-      key, value, table::operation, [](unpacker& from, const key_parts& parts, sync::operation_record& record) {
+      key, value, table::operation,
+      [](unpacker& from, const key_parts& parts, sync::operation_record& record) {
         expect_array(from, 3);
         record.user = parts.user;
         record.device = parts.device;
@@ -596,49 +642,50 @@ void encode_entity(packer& out, std::string_view key, const sync::entity& entity
 }
 
 result<sync::entity> decode_entity(std::string_view key, std::string_view value) {
-  return decode<sync::entity>(
-      key, value, table::entity, [](unpacker& from, const key_parts& parts, sync::entity& entity) {
-        const auto elements = from.array();
-        if (elements != record_elements && elements != edited_elements) from.fail();
-        entity_view head;
-        read_entity_head(from, head, entity.run_start);
-        if (!from.ok()) return;
-        entity.in = parts.domain;
-        entity.owner = parts.user;
-        entity.id = parts.id;
-        entity.version = head.version;
-        entity.deleted = head.deleted;
-        entity.data.bytes = head.data;
-        entity.modified_at = head.modified_at;
-        entity.updated_at = head.updated_at;
-        entity.device = head.device;
-        entity.user = head.user;
-        entity.at = head.at;
-        if (elements == record_elements) return;
-        // x - (x - y) is y, also where the subtraction wraps.
-        const auto before = [&](std::int64_t ms) {
-          return instant{difference(static_cast<std::uint64_t>(entity.modified_at.ms), static_cast<std::uint64_t>(ms))};
-        };
-        entity.first_device = from.number32();
-        entity.first_modified_at = before(from.integer());
-        const auto fields = from.array();
-        entity.fields.reserve(fields);
-        for (std::size_t i = 0; i < fields && from.ok(); ++i) {
-          auto& field = entity.fields.emplace_back();
-          expect_array(from, 5);
-          field.name = from.string();
-          field.version = from.integer_as<std::int32_t>();
-          field.modified_at = before(from.integer());
-          field.device = from.number32();
-          const auto numbers = from.array();
-          if (numbers % 2 != 0) from.fail();
-          field.history.reserve(numbers / 2);
-          for (std::size_t n = 0; n + 1 < numbers && from.ok(); n += 2) {
-            const auto version = from.integer_as<std::int32_t>();
-            field.history.emplace_back(version, from.number());
-          }
-        }
-      });
+  return decode<sync::entity>(key, value, table::entity,
+                              [](unpacker& from, const key_parts& parts, sync::entity& entity) {
+                                const auto elements = from.array();
+                                if (elements != record_elements && elements != edited_elements) from.fail();
+                                entity_view head;
+                                read_entity_head(from, head, entity.run_start);
+                                if (!from.ok()) return;
+                                entity.in = parts.domain;
+                                entity.owner = parts.user;
+                                entity.id = parts.id;
+                                entity.version = head.version;
+                                entity.deleted = head.deleted;
+                                entity.data.bytes = head.data;
+                                entity.modified_at = head.modified_at;
+                                entity.updated_at = head.updated_at;
+                                entity.device = head.device;
+                                entity.user = head.user;
+                                entity.at = head.at;
+                                if (elements == record_elements) return;
+                                // x - (x - y) is y, also where the subtraction wraps.
+                                const auto before = [&](std::int64_t ms) {
+                                  return instant{difference(static_cast<std::uint64_t>(entity.modified_at.ms),
+                                                            static_cast<std::uint64_t>(ms))};
+                                };
+                                entity.first_device = from.number32();
+                                entity.first_modified_at = before(from.integer());
+                                const auto fields = from.array();
+                                entity.fields.reserve(fields);
+                                for (std::size_t i = 0; i < fields && from.ok(); ++i) {
+                                  auto& field = entity.fields.emplace_back();
+                                  expect_array(from, 5);
+                                  field.name = from.string();
+                                  field.version = from.integer_as<std::int32_t>();
+                                  field.modified_at = before(from.integer());
+                                  field.device = from.number32();
+                                  const auto numbers = from.array();
+                                  if (numbers % 2 != 0) from.fail();
+                                  field.history.reserve(numbers / 2);
+                                  for (std::size_t n = 0; n + 1 < numbers && from.ok(); n += 2) {
+                                    const auto version = from.integer_as<std::int32_t>();
+                                    field.history.emplace_back(version, from.number());
+                                  }
+                                }
+                              });
 }
 
 result<entity_view> decode_entity_view(std::string_view key, std::string_view value) {

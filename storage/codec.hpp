@@ -1,11 +1,12 @@
 // Rows of a tenant's tables ↔ the structs of sync/. docs/data_file.md has every byte.
 //
-//   value = format version, 1 byte | msgpack array | CRC-32C over key, version and array, 4 bytes little-endian
+//   value = format version, 1 byte | msgpack array | CRC-32C over key, version and array, 4 bytes
+//   little-endian
 //
-// encode_* append a value to a packer (they make room themselves). What the key says is not said again in the value;
-// decode_* take it from the key. Decoding never trusts: a wrong checksum, a newer version, a shape that does not fit
-// or a document that is none is an `internal` failure that names the row; nothing is read outside the bytes given.
-// Pure functions; any thread.
+// encode_* append a value to a packer (they make room themselves). What the key says is not said again in the
+// value; decode_* take it from the key. Decoding never trusts: a wrong checksum, a newer version, a shape
+// that does not fit or a document that is none is an `internal` failure that names the row; nothing is read
+// outside the bytes given. Pure functions; any thread.
 #pragma once
 
 #include <cstdint>
@@ -48,8 +49,9 @@ result<sync::policy> decode_policy(std::string_view key, std::string_view value)
 result<sync::user> decode_user(std::string_view key, std::string_view value);
 result<sync::user_number> decode_user_by_name(std::string_view key, std::string_view value);
 result<sync::device> decode_device(std::string_view key, std::string_view value);
-// Only the device's id, a view into `value`.
+// Only the id, a view into `value`.
 result<std::string_view> decode_device_id(std::string_view key, std::string_view value);
+result<std::string_view> decode_user_id(std::string_view key, std::string_view value);
 result<sync::device_number> decode_device_by_name(std::string_view key, std::string_view value);
 result<void> decode_device_by_owner(std::string_view key, std::string_view value);
 struct open_conflict_row {
@@ -95,7 +97,8 @@ struct feed_slot_view {
 };
 sync::feed_slot to_slot(const feed_slot_view&);
 // Replaces `slots` by those of the row.
-result<void> decode_feed_slots(std::string_view key, std::string_view value, std::vector<feed_slot_view>& slots);
+result<void> decode_feed_slots(std::string_view key, std::string_view value,
+                               std::vector<feed_slot_view>& slots);
 result<sync::feed_row> decode_feed_row(std::string_view key, std::string_view value);
 
 // Version, checksum and shape of any row of a tenant's tables.

@@ -22,13 +22,16 @@ std::string_view to_string(table value) {
   return "unknown";
 }
 
-tenant_hash hash_tenant(std::string_view name) { return hash64(name); }
+tenant_hash hash_tenant(std::string_view name) {
+  return hash64(name);
+}
 
 namespace {
 
 class key_reader {
  public:
-  explicit key_reader(std::string_view key) : rest_(key) {}
+  explicit key_reader(std::string_view key)
+      : rest_(key) {}
   std::uint64_t integer(std::size_t width) {
     if (rest_.size() < width) {
       ok_ = false;

@@ -2,9 +2,10 @@
 //
 //   0x10 | hash64 of the tenant's name, 8 bytes | table, 1 byte | what the table adds
 //
-// All integers are big-endian, so that byte order is numeric order. The tenant comes before the table: a small tenant's
-// counters, device, feed and idempotency rows share a page or two, and an upload touches few pages. Client ids stand
-// raw at the end (docs/decisions/0002-raw-ids-in-keys.md). First bytes 0x01 to 0x0f belong to cluster/.
+// All integers are big-endian, so that byte order is numeric order. The tenant comes before the table: a
+// small tenant's counters, device, feed and idempotency rows share a page or two, and an upload touches few
+// pages. Client ids stand raw at the end (docs/decisions/0002-raw-ids-in-keys.md). First bytes 0x01 to 0x0f
+// belong to cluster/.
 #pragma once
 
 #include <cstdint>
@@ -83,27 +84,45 @@ class row_key {
 };
 
 namespace keys {
-inline row_key counters(tenant_hash t) { return {t, table::counters}; }
-inline row_key swept(tenant_hash t) { return {t, table::swept}; }
+inline row_key counters(tenant_hash t) {
+  return {t, table::counters};
+}
+inline row_key swept(tenant_hash t) {
+  return {t, table::swept};
+}
 inline row_key policy(tenant_hash t, sync::domain in) {
   return row_key(t, table::policy).add8(static_cast<std::uint8_t>(in));
 }
-inline row_key user_by_name(tenant_hash t, std::string_view id) { return row_key(t, table::user_by_name).add(id); }
-inline row_key user(tenant_hash t, sync::user_number number) { return row_key(t, table::user).add32(number); }
-inline row_key device_by_name(tenant_hash t, std::string_view id) { return row_key(t, table::device_by_name).add(id); }
+inline row_key user_by_name(tenant_hash t, std::string_view id) {
+  return row_key(t, table::user_by_name).add(id);
+}
+inline row_key user(tenant_hash t, sync::user_number number) {
+  return row_key(t, table::user).add32(number);
+}
+inline row_key device_by_name(tenant_hash t, std::string_view id) {
+  return row_key(t, table::device_by_name).add(id);
+}
 inline row_key device_by_owner(tenant_hash t, sync::user_number owner, sync::device_number number) {
   return row_key(t, table::device_by_owner).add32(owner).add32(number);
 }
-inline row_key device(tenant_hash t, sync::device_number number) { return row_key(t, table::device).add32(number); }
+inline row_key device(tenant_hash t, sync::device_number number) {
+  return row_key(t, table::device).add32(number);
+}
 inline row_key open_conflict(tenant_hash t, sync::position first_at) {
   return row_key(t, table::open_conflict).add64(first_at);
 }
-inline row_key conflict(tenant_hash t, sync::position first_at) { return row_key(t, table::conflict).add64(first_at); }
-inline row_key feed(tenant_hash t, sync::position key) { return row_key(t, table::feed).add64(key); }
-inline row_key idempotency(tenant_hash t, sync::user_number user, sync::device_number device, std::string_view key) {
+inline row_key conflict(tenant_hash t, sync::position first_at) {
+  return row_key(t, table::conflict).add64(first_at);
+}
+inline row_key feed(tenant_hash t, sync::position key) {
+  return row_key(t, table::feed).add64(key);
+}
+inline row_key idempotency(tenant_hash t, sync::user_number user, sync::device_number device,
+                           std::string_view key) {
   return row_key(t, table::idempotency).add32(user).add32(device).add(key);
 }
-inline row_key operation(tenant_hash t, sync::user_number user, sync::device_number device, std::string_view id) {
+inline row_key operation(tenant_hash t, sync::user_number user, sync::device_number device,
+                         std::string_view id) {
   return row_key(t, table::operation).add32(user).add32(device).add(id);
 }
 inline row_key entity(tenant_hash t, sync::domain in, sync::user_number owner, std::string_view id) {
@@ -116,10 +135,10 @@ struct key_parts {
   tenant_hash tenant = 0;
   table in = table::counters;
   sync::domain domain = sync::domain::voice; // policy, entity
-  sync::user_number user = 0;                // user; the owner in device_by_owner and entity; idempotency, operation
-  sync::device_number device = 0;            // device, device_by_owner, idempotency, operation
-  sync::position at = 0;                     // conflicts and feed
-  std::string_view id;                       // what stands raw at the end
+  sync::user_number user = 0;     // user; the owner in device_by_owner and entity; idempotency, operation
+  sync::device_number device = 0; // device, device_by_owner, idempotency, operation
+  sync::position at = 0;          // conflicts and feed
+  std::string_view id;            // what stands raw at the end
 };
 // Nothing when the bytes are no key of a tenant's table.
 std::optional<key_parts> parse_key(std::string_view key);

@@ -1,5 +1,5 @@
-// msgpack at the speed of a memory copy: a writer that asks for room once per row, a reader that cannot leave its
-// bytes. Private to storage/.
+// msgpack at the speed of a memory copy: a writer that asks for room once per row, a reader that cannot leave
+// its bytes. Private to storage/.
 #pragma once
 
 #include <bit>
@@ -12,11 +12,14 @@
 namespace mooring::storage {
 
 // Appends to a string that it keeps larger than its content; finish() or the destructor cuts it to size.
-// room(n) promises space for n bytes; every other function REQUIRES room for what it writes (a number: 9 bytes, a
-// head of a string, bin or array: 5).
+// room(n) promises space for n bytes; every other function REQUIRES room for what it writes (a number: 9
+// bytes, a head of a string, bin or array: 5).
 class packer {
  public:
-  explicit packer(std::string& out) : out_(out), at_(out.data() + out.size()), end_(at_) {}
+  explicit packer(std::string& out)
+      : out_(out)
+      , at_(out.data() + out.size())
+      , end_(at_) {}
   packer(const packer&) = delete;
   packer& operator=(const packer&) = delete;
   ~packer() { finish(); }
@@ -65,23 +68,33 @@ class packer {
   // REQUIRES room(value.size() + 5)
   void string(std::string_view value) {
     const auto size = value.size();
-    if (size <= 31) byte(0xa0 | static_cast<unsigned>(size));
-    else if (size <= 0xff) byte(0xd9), byte(static_cast<unsigned>(size));
-    else if (size <= 0xffff) byte(0xda), big16(static_cast<std::uint16_t>(size));
-    else byte(0xdb), big32(static_cast<std::uint32_t>(size));
+    if (size <= 31)
+      byte(0xa0 | static_cast<unsigned>(size));
+    else if (size <= 0xff)
+      byte(0xd9), byte(static_cast<unsigned>(size));
+    else if (size <= 0xffff)
+      byte(0xda), big16(static_cast<std::uint16_t>(size));
+    else
+      byte(0xdb), big32(static_cast<std::uint32_t>(size));
     raw(value);
   }
   void bin(std::string_view value) {
     const auto size = value.size();
-    if (size <= 0xff) byte(0xc4), byte(static_cast<unsigned>(size));
-    else if (size <= 0xffff) byte(0xc5), big16(static_cast<std::uint16_t>(size));
-    else byte(0xc6), big32(static_cast<std::uint32_t>(size));
+    if (size <= 0xff)
+      byte(0xc4), byte(static_cast<unsigned>(size));
+    else if (size <= 0xffff)
+      byte(0xc5), big16(static_cast<std::uint16_t>(size));
+    else
+      byte(0xc6), big32(static_cast<std::uint32_t>(size));
     raw(value);
   }
   void array(std::size_t elements) {
-    if (elements <= 15) byte(0x90 | static_cast<unsigned>(elements));
-    else if (elements <= 0xffff) byte(0xdc), big16(static_cast<std::uint16_t>(elements));
-    else byte(0xdd), big32(static_cast<std::uint32_t>(elements));
+    if (elements <= 15)
+      byte(0x90 | static_cast<unsigned>(elements));
+    else if (elements <= 0xffff)
+      byte(0xdc), big16(static_cast<std::uint16_t>(elements));
+    else
+      byte(0xdd), big32(static_cast<std::uint32_t>(elements));
   }
   void big16(std::uint16_t value) {
     byte(value >> 8u);
@@ -111,11 +124,13 @@ class packer {
   char* end_;
 };
 
-// Reads from the front. After the first value that is cut off or of another kind, ok() is false and everything reads
-// as zero or empty; so a decoder reads all and asks once.
+// Reads from the front. After the first value that is cut off or of another kind, ok() is false and
+// everything reads as zero or empty; so a decoder reads all and asks once.
 class unpacker {
  public:
-  explicit unpacker(std::string_view bytes) : at_(bytes.data()), end_(at_ + bytes.size()) {}
+  explicit unpacker(std::string_view bytes)
+      : at_(bytes.data())
+      , end_(at_ + bytes.size()) {}
 
   bool ok() const { return ok_; }
   bool whole() const { return ok_ && at_ == end_; }
@@ -159,8 +174,7 @@ class unpacker {
     }
     }
   }
-  template<class Integer>
-  Integer integer_as() {
+  template<class Integer> Integer integer_as() {
     const auto value = integer();
     if (value < std::numeric_limits<Integer>::min() || value > std::numeric_limits<Integer>::max())
       return fail(), Integer{};
@@ -172,8 +186,7 @@ class unpacker {
     return static_cast<std::uint32_t>(value);
   }
   // An enumerator from 0 to `last`.
-  template<class Enum>
-  Enum one_of(Enum last) {
+  template<class Enum> Enum one_of(Enum last) {
     const auto value = number();
     if (value > static_cast<std::uint64_t>(last)) return fail(), Enum{};
     return static_cast<Enum>(value);
@@ -200,10 +213,14 @@ class unpacker {
   std::size_t array() {
     const auto first = head();
     std::uint64_t elements = 0;
-    if (first >= 0x90 && first <= 0x9f) elements = first & 0x0fu;
-    else if (first == 0xdc) elements = big(2);
-    else if (first == 0xdd) elements = big(4);
-    else fail();
+    if (first >= 0x90 && first <= 0x9f)
+      elements = first & 0x0fu;
+    else if (first == 0xdc)
+      elements = big(2);
+    else if (first == 0xdd)
+      elements = big(4);
+    else
+      fail();
     if (elements > left()) return fail(), 0;
     return static_cast<std::size_t>(elements);
   }

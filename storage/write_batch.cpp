@@ -13,13 +13,14 @@ namespace {
 constexpr std::size_t batch_head_bytes = 5; // array 32, so that the count can be filled in at the end
 constexpr unsigned array32 = 0xdd, bin16 = 0xc5, bin32 = 0xc6;
 
-error too_long() { return {error_code::bad_user_input, "an id is longer than a stored key can be"}; }
-
 // Turns writes into rows, index rows included, straight into the entry's bytes.
 class row_writer {
  public:
   row_writer(std::string& entry, tenant_hash tenant, numbering before)
-      : out_(entry), tenant_(tenant), before_(before), start_(out_.size()) {
+      : out_(entry)
+      , tenant_(tenant)
+      , before_(before)
+      , start_(out_.size()) {
     out_.room(batch_head_bytes);
     out_.byte(array32);
     out_.big32(0);
@@ -66,7 +67,9 @@ class row_writer {
   void operator()(const sync::feed_row& row) {
     put(keys::feed(tenant_, row.key), [&](auto key) { encode_feed_row(out_, key, row); });
   }
-  void operator()(const sync::delete_entity& gone) { remove(keys::entity(tenant_, gone.in, gone.owner, gone.id)); }
+  void operator()(const sync::delete_entity& gone) {
+    remove(keys::entity(tenant_, gone.in, gone.owner, gone.id));
+  }
   void operator()(const sync::delete_feed_row& gone) { remove(keys::feed(tenant_, gone.key)); }
   void operator()(const sync::delete_conflict& gone) {
     remove(keys::conflict(tenant_, gone.first_at));
@@ -105,8 +108,7 @@ class row_writer {
     out_.bin(key.view());
     return true;
   }
-  template<class Encode>
-  void put(const row_key& key, Encode&& encode) {
+  template<class Encode> void put(const row_key& key, Encode&& encode) {
     if (!begin_row(key)) return;
     // Nearly every value fits a 16-bit length; a longer one is moved by two bytes afterwards.
     const auto head = out_.size();
@@ -142,17 +144,23 @@ class row_writer {
 
 } // namespace
 
-result<void> append_batch(std::string& entry, tenant_hash tenant, const sync::write_list& writes, numbering before) {
-  row_writer writer(entry, tenant, before);
+result<void> write_batch::append(tenant_hash tenant, const sync::write_list& writes, numbering before) {
+  row_writer writer(bytes_, tenant, before);
   for (const auto& write : writes) std::visit(writer, write);
-  if (!writer.finish()) return too_long();
+  if (!writer.finish()) return error{error_code::bad_user_input, "an id is longer than a stored key can be"};
   return {};
 }
 
-result<std::string> encode_batch(std::string_view tenant, const sync::write_list& writes, numbering before) {
-  std::string batch;
-  if (auto done = append_batch(batch, hash_tenant(tenant), writes, before); !done) return done.failure();
+result<write_batch> write_batch::encode(tenant_hash tenant, const sync::write_list& writes,
+                                        numbering before) {
+  write_batch batch;
+  if (auto done = batch.append(tenant, writes, before); !done) return done.failure();
   return batch;
+}
+
+result<write_batch> write_batch::encode(std::string_view tenant, const sync::write_list& writes,
+                                        numbering before) {
+  return encode(hash_tenant(tenant), writes, before);
 }
 
 std::optional<batch_row> entry_reader::next() {
@@ -169,8 +177,10 @@ std::optional<batch_row> entry_reader::next() {
   if (from.array() != 2) from.fail();
   batch_row row;
   row.key = from.bin();
-  if (from.next_is_nil()) from.nil();
-  else row.value = from.bin();
+  if (from.next_is_nil())
+    from.nil();
+  else
+    row.value = from.bin();
   if (!from.ok()) {
     failed_ = true;
     return std::nullopt;
@@ -185,7 +195,8 @@ result<void> validate_entry(std::string_view entry) {
   while (const auto row = reader.next()) {
     if (!row->value) {
       if (!parse_key(row->key))
-        return error{error_code::internal, "a write batch names row " + to_hex(row->key) + ", which is of no table"};
+        return error{error_code::internal,
+                     "a write batch names row " + to_hex(row->key) + ", which is of no table"};
     } else if (const auto read = check_row(row->key, *row->value); !read) {
       return read.failure();
     }
@@ -203,7 +214,8 @@ result<batch_applier::counts> batch_applier::apply(write_transaction& transactio
       // A row of cluster/ inside a batch would change the log behind raft's back.
       if (row->key.empty() || row->key.size() > key_bytes_max ||
           static_cast<unsigned char>(row->key.front()) < tenant_rows_tag)
-        return error{error_code::internal, "a write batch names row " + to_hex(row->key) + ", which is of no table"};
+        return error{error_code::internal,
+                     "a write batch names row " + to_hex(row->key) + ", which is of no table"};
       rows_.push_back({row->key, row->value});
     }
     if (reader.failed()) return error{error_code::internal, "a write batch does not parse"};
