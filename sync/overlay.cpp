@@ -1,0 +1,204 @@
+#include "sync/overlay.hpp"
+
+#include "base/check.hpp"
+
+namespace mooring::sync {
+
+row_key overlay::key_of_entry(const entry& at) {
+  if (!at.by_number) return key_of(*at.newest);
+  if (const auto* row = std::get_if<device>(at.newest)) return device_number_key(row->number);
+  return user_number_key(std::get<user>(*at.newest).number);
+}
+
+std::size_t overlay::slot_of(const row_key& key, std::uint64_t hash) const {
+  const auto mask = table_.size() - 1;
+  auto at = hash & mask;
+  while (table_[at].newest != nullptr && !(table_[at].hash == hash && key_of_entry(table_[at]) == key))
+    at = (at + 1) & mask;
+  return at;
+}
+
+const write* overlay::find(const row_key& key) const {
+  if (used_ == 0) return nullptr;
+  return table_[slot_of(key, key.hash())].newest;
+}
+
+void overlay::grow() {
+  std::vector<entry> larger(table_.empty() ? 64 : table_.size() * 2);
+  const auto mask = larger.size() - 1;
+  for (const auto& old : table_) {
+    if (old.newest == nullptr) continue;
+    auto at = old.hash & mask;
+    while (larger[at].newest != nullptr) at = (at + 1) & mask;
+    larger[at] = old;
+  }
+  table_ = std::move(larger);
+}
+
+void overlay::note(const row_key& key, const write& w, std::uint64_t batch, bool by_number) {
+  if ((used_ + 1) * 2 > table_.size()) grow();
+  const auto hash = key.hash();
+  auto& at = table_[slot_of(key, hash)];
+  if (at.newest == nullptr) ++used_;
+  at = {hash, &w, batch, by_number};
+}
+
+void overlay::drop(const row_key& key, std::uint64_t batch) {
+  if (used_ == 0) return;
+  auto hole = slot_of(key, key.hash());
+  if (table_[hole].newest == nullptr || table_[hole].batch != batch) return; // a newer batch wrote it again
+  --used_;
+  // What was placed behind the hole because of it moves up, so that no search ends too early.
+  const auto mask = table_.size() - 1;
+  table_[hole] = {};
+  for (auto next = (hole + 1) & mask; table_[next].newest != nullptr; next = (next + 1) & mask) {
+    const auto home = table_[next].hash & mask;
+    if (((next - home) & mask) < ((next - hole) & mask)) continue; // it may not stand before its home
+    table_[hole] = table_[next];
+    table_[next] = {};
+    hole = next;
+  }
+}
+
+void overlay::add(std::uint64_t batch, std::shared_ptr<const write_list> writes) {
+  MOORING_CHECK(batches_.empty() || batch > batches_.back().number, "batch numbers grow");
+  for (const auto& w : *writes) {
+    const auto key = key_of(w);
+    switch (key.table) {
+    case row_table::swept: continue; // the rules do not read it
+    case row_table::feed_row: feed_[key.number] = {&w, batch}; continue;
+    case row_table::device: note(device_number_key(std::get<device>(w).number), w, batch, true); break;
+    case row_table::user: note(user_number_key(std::get<user>(w).number), w, batch, true); break;
+    default: break;
+    }
+    note(key, w, batch, false);
+  }
+  batches_.push_back({batch, std::move(writes)});
+}
+
+void overlay::add(std::uint64_t batch, const write_list& writes) {
+  add(batch, std::make_shared<const write_list>(writes));
+}
+
+void overlay::forget_upto(std::uint64_t batch) {
+  while (!batches_.empty() && batches_.front().number <= batch) {
+    const auto& oldest = batches_.front();
+    for (const auto& w : *oldest.writes) {
+      const auto key = key_of(w);
+      switch (key.table) {
+      case row_table::swept: continue;
+      case row_table::feed_row: {
+        const auto at = feed_.find(key.number);
+        if (at != feed_.end() && at->second.second == oldest.number) feed_.erase(at);
+        continue;
+      }
+      case row_table::device: drop(device_number_key(std::get<device>(w).number), oldest.number); break;
+      case row_table::user: drop(user_number_key(std::get<user>(w).number), oldest.number); break;
+      default: break;
+      }
+      drop(key, oldest.number);
+    }
+    batches_.pop_front();
+  }
+  // After a burst the table goes back to a modest size.
+  if (used_ == 0 && table_.size() > 4096) {
+    table_.clear();
+    table_.shrink_to_fit();
+  }
+}
+
+void overlay::clear() {
+  table_.clear();
+  used_ = 0;
+  feed_.clear();
+  batches_.clear();
+}
+
+template<class T>
+std::optional<T> overlay::look(const row_key& key, bool& hit) const {
+  const auto* w = find(key);
+  hit = w != nullptr;
+  if (!hit) return std::nullopt;
+  if (const auto* row = std::get_if<T>(w)) return *row;
+  return std::nullopt; // deleted
+}
+
+tenant_counters overlay::counters() {
+  bool hit = false;
+  auto row = look<tenant_counters>({row_table::counters}, hit);
+  return hit ? std::move(*row) : below_.counters();
+}
+
+std::optional<entity> overlay::find_entity(domain in, user_number owner, std::string_view id) {
+  bool hit = false;
+  auto row = look<entity>(entity_key(in, owner, id), hit);
+  return hit ? std::move(row) : below_.find_entity(in, owner, id);
+}
+
+std::optional<conflict> overlay::find_conflict(position first_at) {
+  bool hit = false;
+  auto row = look<conflict>(conflict_key(first_at), hit);
+  return hit ? std::move(row) : below_.find_conflict(first_at);
+}
+
+std::optional<device> overlay::find_device(std::string_view id) {
+  bool hit = false;
+  auto row = look<device>(device_key(id), hit);
+  return hit ? std::move(row) : below_.find_device(id);
+}
+
+std::optional<device> overlay::find_device(device_number number) {
+  bool hit = false;
+  auto row = look<device>(device_number_key(number), hit);
+  return hit ? std::move(row) : below_.find_device(number);
+}
+
+std::optional<user> overlay::find_user(std::string_view id) {
+  bool hit = false;
+  auto row = look<user>(user_key(id), hit);
+  return hit ? std::move(row) : below_.find_user(id);
+}
+
+std::optional<user> overlay::find_user(user_number number) {
+  bool hit = false;
+  auto row = look<user>(user_number_key(number), hit);
+  return hit ? std::move(row) : below_.find_user(number);
+}
+
+std::optional<policy> overlay::find_policy(domain in) {
+  bool hit = false;
+  auto row = look<policy>(policy_key(in), hit);
+  return hit ? std::move(row) : below_.find_policy(in);
+}
+
+std::optional<idempotency_record> overlay::find_idempotency(user_number user, device_number device,
+                                                            std::string_view key) {
+  bool hit = false;
+  auto row = look<idempotency_record>(idempotency_key(user, device, key), hit);
+  return hit ? std::move(row) : below_.find_idempotency(user, device, key);
+}
+
+std::optional<operation_record> overlay::find_operation(user_number user, device_number device,
+                                                        std::string_view operation_id) {
+  bool hit = false;
+  auto row = look<operation_record>(operation_key(user, device, operation_id), hit);
+  return hit ? std::move(row) : below_.find_operation(user, device, operation_id);
+}
+
+std::optional<feed_row> overlay::find_feed_row(position at) {
+  auto next = feed_.lower_bound(at);
+  // Rows hold ascending, separate stretches of the feed: a pending row that begins at or before `at` is the one.
+  if (next != feed_.end())
+    if (const auto* row = std::get_if<feed_row>(next->second.first))
+      if (!row->slots.empty() && row->slots.front().at <= at) return *row;
+  auto stored = below_.find_feed_row(at);
+  for (; next != feed_.end(); ++next) {
+    // What is pending under the same key replaces or removes the stored row.
+    if (stored && stored->key < next->first) return stored;
+    if (const auto* row = std::get_if<feed_row>(next->second.first)) return *row;
+    if (stored && stored->key == next->first) stored = below_.find_feed_row(next->first + 1);
+  }
+  return stored;
+}
+
+} // namespace mooring::sync

@@ -1,0 +1,82 @@
+// overlay: a store that shows pending writes over another store.
+//
+// The tenant actor decides the next command before the last one is on disk: it adds each decision's writes here under
+// the number of its batch and forgets them once the batch is applied to the store below. Rows are found by a hash of
+// their identity; a row that several pending batches wrote is seen as the newest wrote it, and forgetting an older
+// batch leaves the newer one's write in sight.
+//
+// Memory: the lists that are pending (shared with whoever else holds them, not copied) and about 40 bytes for each row
+// in them. Not thread-safe; belongs to one actor. The store below must outlive it, and must show a batch's writes from
+// before `forget_upto` of its number.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "sync/row_key.hpp"
+#include "sync/store.hpp"
+
+namespace mooring::sync {
+
+class overlay final : public store {
+ public:
+  explicit overlay(store& below) : below_(below) {}
+
+  // REQUIRES: batch numbers grow.
+  void add(std::uint64_t batch, std::shared_ptr<const write_list> writes);
+  void add(std::uint64_t batch, const write_list& writes); // copies
+  void forget_upto(std::uint64_t batch);
+  // All that is pending was lost (the leader stepped down).
+  void clear();
+
+  std::size_t pending_batches() const { return batches_.size(); }
+  std::size_t pending_rows() const { return used_; }
+
+  tenant_counters counters() override;
+  std::optional<entity> find_entity(domain in, user_number owner, std::string_view id) override;
+  std::optional<conflict> find_conflict(position first_at) override;
+  std::optional<device> find_device(std::string_view id) override;
+  std::optional<device> find_device(device_number number) override;
+  std::optional<user> find_user(std::string_view id) override;
+  std::optional<user> find_user(user_number number) override;
+  std::optional<policy> find_policy(domain in) override;
+  std::optional<idempotency_record> find_idempotency(user_number user, device_number device,
+                                                     std::string_view key) override;
+  std::optional<operation_record> find_operation(user_number user, device_number device,
+                                                 std::string_view operation_id) override;
+  std::optional<feed_row> find_feed_row(position at) override;
+
+ private:
+  struct entry {
+    std::uint64_t hash = 0;
+    const write* newest = nullptr; // nothing: free
+    std::uint64_t batch = 0;
+    bool by_number = false;        // a device or user under its number
+  };
+  struct pending {
+    std::uint64_t number = 0;
+    std::shared_ptr<const write_list> writes;
+  };
+
+  static row_key key_of_entry(const entry& at);
+  std::size_t slot_of(const row_key& key, std::uint64_t hash) const; // the entry's place, or the free one
+  const write* find(const row_key& key) const;
+  void note(const row_key& key, const write& w, std::uint64_t batch, bool by_number);
+  void drop(const row_key& key, std::uint64_t batch);
+  void grow();
+
+  // The pending row as T; `hit` tells whether it is pending at all (then nothing means deleted).
+  template<class T>
+  std::optional<T> look(const row_key& key, bool& hit) const;
+
+  store& below_;
+  std::vector<entry> table_; // open addressing with linear probing, a power of two, at most half full
+  std::size_t used_ = 0;
+  std::map<position, std::pair<const write*, std::uint64_t>> feed_; // pending feed rows and deletes by key, with batch
+  std::deque<pending> batches_;
+};
+
+} // namespace mooring::sync
