@@ -5,7 +5,9 @@
 // value that turns out to be an error is taken back by cutting the string.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -48,11 +50,14 @@ struct execution_error {
   std::optional<std::int64_t> retry_after_ms = {};
 };
 
-// Gives the coerced arguments of nested fields that take any (once per request and field).
+// The coerced arguments of fields that take any. Those that depend on variables are coerced once per request
+// and field.
 class argument_source {
  public:
   virtual ~argument_source() = default;
-  virtual std::span<const value> arguments_of(const plan_field& field) = 0;
+  // What is wrong with the arguments; nothing: arguments_of may be called.
+  virtual std::optional<std::string> coerce_arguments(const plan_field& field) = 0;
+  virtual std::span<const value> arguments_of(const plan_field& field) const = 0;
 };
 
 class completer {
@@ -97,8 +102,14 @@ class completer {
 
   std::span<const value> arguments(const plan_field& field) { return arguments_.arguments_of(field); }
 
+  // The output may not grow beyond this while it is set; one more object is then a QUERY_TOO_COMPLEX of its
+  // field.
+  std::size_t output_bytes_max = SIZE_MAX;
   const path_step* path = nullptr;
   std::vector<execution_error> errors;
+
+  // One field's value, without its key. Anything but `written` leaves the output as it was.
+  completion one(const plan_field& field, const void* object);
 
  private:
   argument_source& arguments_;

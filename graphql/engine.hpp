@@ -25,16 +25,10 @@
 #include "graphql/binding.hpp"
 #include "graphql/limits.hpp"
 #include "graphql/parser.hpp"
+#include "graphql/scalars.hpp"
 #include "graphql/validation.hpp"
 
 namespace mooring::graphql {
-
-// How input for a custom scalar is coerced. A scalar that is not named in the options is an opaque string.
-enum class custom_scalar : std::uint8_t {
-  opaque_string, // a string, kept as it is (DateTime, Cursor); anything else is a coercion error
-  json_document, // any JSON value, as a mooring::document; a string that holds the JSON text of an object or
-                 // array stands for that value; nesting beyond document_depth_max is a coercion error
-};
 
 // What `admit` may decide upon. Every root field that the document mentions counts, also when a directive
 // skips it.
@@ -74,9 +68,11 @@ struct request {
 };
 
 struct response {
-  std::string body;                  // {"data":…}, {"errors":[…],"data":…} or {"errors":[…]}
-  bool executed = true;              // false: refused before execution, no `data`
-  std::optional<error_code> refused; // the code of the refusal (of the first error)
+  std::string body;     // {"data":…}, {"errors":[…],"data":…} or {"errors":[…]}
+  bool executed = true; // false: refused before execution, no `data`
+  // The code of the refusal. Empty when executed, and for PersistedQueryNotFound, which is no failure but
+  // asks for the text (Apollo's clients expect HTTP 200).
+  std::optional<error_code> refused;
   std::optional<std::int64_t> retry_after_ms;
 };
 using response_handler = std::function<void(response)>;

@@ -23,7 +23,7 @@ enum class value_kind : std::uint8_t {
   enumeration, // ordinal of the enum's value in the schema
   list,
   object,
-  json, // scalars of kind json_document: the bytes of a mooring::document
+  json, // scalars of a json kind: the bytes of a mooring::document
 };
 
 class value {
@@ -68,7 +68,10 @@ class value {
   double number() const { return number_; }
   std::string_view string() const { return {text_, size_}; }
   std::uint32_t ordinal() const { return size_; }
-  std::string_view json() const { return {text_, size_}; }
+  std::string_view json() const { return {text_, size_}; } // empty when json_too_deep()
+  // Scalars of kind json_any_depth: the client's JSON nests deeper than document_depth_max, so there is no
+  // document.
+  bool json_too_deep() const { return kind_ == value_kind::json && size_ == 0; }
   std::span<const value> items() const { return {children_, size_}; }
   // An object's field by ordinal.
   const value& operator[](std::size_t ordinal) const { return children_[ordinal]; }

@@ -1,0 +1,288 @@
+#include "graphql/execution.hpp"
+
+#include <algorithm>
+
+#include "base/log.hpp"
+#include "graphql/error_json.hpp"
+#include "graphql/print.hpp"
+
+namespace mooring::graphql {
+
+namespace {
+
+// Introspection walks a graph with cycles; this bounds what one of its fields may write. The whole schema is
+// far below.
+constexpr std::size_t introspection_bytes_max = 2 * 1024 * 1024;
+
+// The last answer's size is where the next one's string begins, up to here.
+constexpr std::size_t answer_bytes_hint_max = 256 * 1024;
+
+} // namespace
+
+execution::execution(const input_types& types, const bindings& bound,
+                     std::shared_ptr<const prepared_document> document, std::shared_ptr<void> context,
+                     std::uint64_t request_id, response_handler done)
+    : types_(types)
+    , bound_(bound)
+    , document_(std::move(document))
+    , context_(std::move(context))
+    , request_id_(request_id)
+    , done_(std::move(done))
+    , to_(out_, context_.get(), *this)
+    , memory_(first_, first_bytes) {}
+
+execution::~execution() {
+  if (finished_ || plan_ == nullptr) return;
+  // Nobody is left who could answer.
+  for (auto& each : slots_)
+    if (!each.answered.exchange(true))
+      each.failure = error{error_code::internal, "the resolver gave up without an answer"};
+  if (serial())
+    while (completed_ < slots_.size() && !data_is_null_) complete(completed_);
+  finish();
+}
+
+bool execution::begin(const json_value& variables, std::size_t variable_errors_max) {
+  const auto& facts = document_->facts();
+  scope_ = {facts.variables, &facts.variable_numbers, {}};
+  // Arguments that are coerced after execute has returned must not point into the request's buffers.
+  const bool later = facts.nested_variables || (serial() && facts.root_fields.size() > 1);
+  std::vector<variable_fault> faults;
+  scope_.values = coerce_variables(types_, memory_, scope_, variables, {later, variable_errors_max}, faults);
+  if (!faults.empty()) {
+    std::vector<document_error> errors;
+    for (auto& each : faults)
+      errors.push_back({error_code::bad_user_input,
+                        std::move(each.message),
+                        {document_->document().locate(each.offset)},
+                        {}});
+    refuse(errors);
+    return false;
+  }
+  std::string_view null_condition;
+  const auto bits = document_->condition_bits(scope_.values, null_condition);
+  if (!bits) {
+    refuse({{error_code::bad_user_input,
+             "Argument \"if\" of non-null type \"Boolean!\" must not be null: \"$" +
+                 std::string(null_condition) + "\".",
+             {document_->document().locate(facts.operation->offset)},
+             {}}});
+    return false;
+  }
+  auto found = document_->plan_for(*bits);
+  if (found.plan == nullptr) {
+    refuse({std::move(found.error)});
+    return false;
+  }
+  plan_owner_ = std::move(found.owner);
+  plan_ = found.plan;
+  arguments_ = memory_.array<std::span<const value>>(plan_->argument_slots);
+  return true;
+}
+
+void execution::run() {
+  slots_ = std::vector<slot>(plan_->fields.size());
+  out_.reserve(document_->answer_bytes.load(std::memory_order_relaxed) + 128);
+  out_.append("{\"data\":{");
+  if (serial()) {
+    run_from(0);
+    return;
+  }
+  waiting_.store(slots_.size() + 1, std::memory_order_relaxed);
+  for (std::size_t i = 0; i < slots_.size(); ++i) start(i);
+  if (waiting_.fetch_sub(1, std::memory_order_acq_rel) == 1) finish();
+}
+
+// Mutations: starts one root field, if one is left; its answer goes on from there.
+void execution::run_from(std::size_t at) {
+  if (at == slots_.size())
+    finish();
+  else
+    start(at);
+}
+
+void execution::start(std::size_t at) {
+  const auto& field = plan_->fields[at];
+  if (field.root == nullptr) { // __typename, __schema, __type: written when their turn comes
+    slots_[at].answered.store(true, std::memory_order_relaxed);
+    settled(at);
+    return;
+  }
+  if (auto why = coerce_arguments(field)) {
+    answer(at, error{error_code::bad_user_input, std::move(*why)});
+    return;
+  }
+  field.root->resolve({field.declared->name, arguments_of(field), context_.get()},
+                      responder(shared_from_this(), at));
+}
+
+void execution::answer(std::size_t at, result<resolved> is) {
+  auto& to = slots_[at];
+  if (to.answered.exchange(true, std::memory_order_acq_rel)) return;
+  if (is)
+    to.value = std::move(*is);
+  else
+    to.failure = is.failure();
+  settled(at);
+}
+
+void execution::settled(std::size_t at) {
+  if (!serial()) {
+    if (waiting_.fetch_sub(1, std::memory_order_acq_rel) == 1) finish();
+    return;
+  }
+  complete(at);
+  // A field that may not be null and failed has taken `data` with it: nothing that follows could be told
+  // (6.2.2).
+  if (data_is_null_)
+    finish();
+  else
+    run_from(at + 1);
+}
+
+void execution::complete(std::size_t at) {
+  const auto& field = plan_->fields[at];
+  completed_ = at + 1;
+  out_.append(field.key);
+  path_step here{nullptr, &field, 0};
+  to_.path = &here;
+  const auto ended = complete_value(field, slots_[at]);
+  if (ended != completion::written) {
+    if ((field.non_null & 1) == 0) {
+      out_.append("null");
+    } else {
+      if (ended == completion::null)
+        to_.fail(field, error_code::internal,
+                 "Cannot return null for non-nullable field " + std::string(field.parent->name) + "." +
+                     std::string(field.declared->name) + ".");
+      data_is_null_ = true;
+    }
+  }
+  to_.path = nullptr;
+}
+
+completion execution::complete_value(const plan_field& field, slot& with) {
+  if (with.failure) {
+    auto& failure = *with.failure;
+    to_.fail(field, failure.code, {});
+    auto& recorded = to_.errors.back();
+    if (failure.code == error_code::internal) {
+      log::error("request {:x}: {}: {}", request_id_, field.declared->name, failure.message);
+      recorded.message = internal_message;
+    } else {
+      recorded.message = std::move(failure.message);
+    }
+    recorded.input_field = std::move(failure.field);
+    recorded.retry_after_ms = failure.retry_after_ms;
+    return completion::failed;
+  }
+  if (field.root != nullptr) {
+    if (with.value.is_null()) return completion::null;
+    if (with.value.identity() != field.root->identity) {
+      log::error("request {:x}: {} was answered with another C++ type than it is bound to", request_id_,
+                 field.declared->name);
+      return to_.fail(field, error_code::internal, std::string(internal_message));
+    }
+    return field.write(to_, field, with.value.object());
+  }
+  to_.output_bytes_max = out_.size() + introspection_bytes_max;
+  const auto ended = to_.one(field, &bound_.of());
+  to_.output_bytes_max = SIZE_MAX;
+  return ended;
+}
+
+void execution::finish() {
+  finished_ = true;
+  if (!serial())
+    for (std::size_t i = 0; i < slots_.size() && !data_is_null_; ++i) complete(i);
+  out_.push_back('}');
+  response answer;
+  if (to_.errors.empty()) {
+    out_.push_back('}');
+    answer.body = std::move(out_);
+  } else {
+    auto& body = answer.body;
+    body = "{\"errors\":[";
+    const auto& document = document_->document();
+    std::vector<source_location> locations;
+    for (const auto& each : to_.errors) {
+      if (body.back() == '}') body.push_back(',');
+      locations.clear();
+      for (const auto offset : each.field->offsets) locations.push_back(document.locate(offset));
+      append_error(body,
+                   {each.message, to_string(each.code), is_retryable(each.code), each.path, each.input_field,
+                    each.retry_after_ms},
+                   locations, request_id_);
+    }
+    body.append("],");
+    if (data_is_null_)
+      body.append("\"data\":null}");
+    else
+      body.append(std::string_view(out_).substr(1)).push_back('}');
+  }
+  document_->answer_bytes.store(
+      static_cast<std::uint32_t>(std::min(answer.body.size(), answer_bytes_hint_max)),
+      std::memory_order_relaxed);
+  const auto done = std::move(done_);
+  done(std::move(answer));
+}
+
+void execution::refuse(const std::vector<document_error>& errors) {
+  finished_ = true;
+  response answer;
+  answer.executed = false;
+  answer.refused = errors.front().code;
+  answer.body = "{\"errors\":[";
+  for (const auto& each : errors) {
+    if (answer.body.back() == '}') answer.body.push_back(',');
+    append_error(answer.body, {each.message, to_string(each.code), is_retryable(each.code)}, each.locations,
+                 request_id_);
+  }
+  answer.body.append("]}");
+  const auto done = std::move(done_);
+  done(std::move(answer));
+}
+
+std::optional<std::string> execution::coerce_arguments(const plan_field& field) {
+  if (field.arguments_constant) return std::nullopt;
+  auto& kept = arguments_[field.argument_slot];
+  if (!kept.empty()) return std::nullopt;
+  const auto out = memory_.array<value>(field.arguments.size());
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const auto& argument = field.arguments[i];
+    out[i] = argument.constant;
+    if (argument.from == plan_argument::source::constant) continue;
+    const auto& declared = *argument.declared;
+    const auto quoted = [&] { return "Argument \"" + std::string(declared.name) + "\""; };
+    if (argument.from == plan_argument::source::variable) {
+      const auto& given = scope_.values[argument.variable];
+      if (given.absent()) {
+        if (declared.required())
+          return quoted() + " of required type \"" + types_.schema().to_string(declared.type) +
+                 "\" was provided the variable \"$" + std::string(scope_.declared[argument.variable].name) +
+                 "\" which was not provided a runtime value.";
+        continue; // the default
+      }
+      if (given.kind() == value_kind::null && declared.type.is_non_null())
+        return quoted() + " of non-null type \"" + types_.schema().to_string(declared.type) +
+               "\" must not be null.";
+      out[i] = given;
+      continue;
+    }
+    const auto is = coerce_literal(types_, memory_, declared.type, *argument.literal, &scope_);
+    if (!is) return quoted() + " has invalid value " + to_string(*argument.literal) + ".";
+    out[i] = *is;
+  }
+  kept = out;
+  return std::nullopt;
+}
+
+std::span<const value> execution::arguments_of(const plan_field& field) const {
+  return field.arguments_constant ? field.constants : arguments_[field.argument_slot];
+}
+
+void responder::operator()(result<resolved> answer) const {
+  run_->answer(slot_, std::move(answer));
+}
+
+} // namespace mooring::graphql
