@@ -3,8 +3,8 @@
 //
 // A schema is built from SDL text once, is immutable, and may be read from any thread. All pointers and views
 // handed out live as long as the schema. The introspection types (section 4) are part of it like any other
-// type; so are the built-in scalars, which are present whether used or not, and the directives skip, include,
-// deprecated and specifiedBy.
+// type; so are those built-in scalars that something refers to (3.5: the others must not appear), and the
+// directives skip, include, deprecated and specifiedBy.
 //
 // Ordinals: a field's position among its type's fields in SDL order (extensions after), an argument's in its
 // field, an input field's in its input object, an enum value's in its enum. The meta fields __typename,
