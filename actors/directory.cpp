@@ -1,0 +1,143 @@
+#include "actors/directory.hpp"
+
+#include <caf/all.hpp>
+#include <fmt/format.h>
+
+#include "actors/inspection.hpp"
+#include "actors/tenant.hpp"
+#include "base/hash.hpp"
+#include "base/log.hpp"
+
+namespace mooring::actors {
+
+directory_state::directory_state(directory_actor::pointer self, const surroundings& around, directory_setting setting)
+    : self_(self), around_(around), setting_(std::move(setting)),
+      stay_(around.who->enter({actor_kind::directory, self->id(), fmt::format("directory of shard {}", setting_.writer.number),
+                               0, around.time->now(), 0})),
+      started_us_(around.time->monotonic_us()) {}
+
+directory_actor::behavior_type directory_state::behavior() {
+  self_->set_down_handler([this](const caf::down_msg& message) { down(message); });
+  start_writer();
+  self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms), housekeeping_tick{});
+  return {
+      [this](route_command& message) { route(std::move(message.request)); },
+      [this](route_query& message) { route(std::move(message.request)); },
+      [this](housekeeping_tick) { housekeeping(); },
+      [this](const tenant_found& message) {
+        if (auto tenant = tenant_of(message.tenant)) self_->send(*tenant, sweep_rows{});
+      },
+      [this](may_stop) { let_stop(caf::actor_cast<tenant_actor>(self_->current_sender())); },
+      [this](inspect_request) { return inspect(); },
+  };
+}
+
+void directory_state::start_writer() {
+  writer_ = spawn_shard_writer(self_->home_system(), around_, setting_.writer, directory_actor{self_});
+  self_->monitor(writer_);
+}
+
+result<tenant_actor> directory_state::tenant_of(const std::string& name) {
+  auto& entry = tenants_[name];
+  if (entry.actor) return entry.actor;
+  const auto now = around_.time->monotonic_us();
+  if (now < entry.not_before_us)
+    return error{error_code::unavailable, "the tenant is being started again", {}, (entry.not_before_us - now) / 1000 + 1};
+  const auto& dwelling = setting_.dwellings[hash64(name, 7) % setting_.dwellings.size()];
+  tenant_setting setting;
+  setting.where = dwelling.where;
+  setting.snapshot = dwelling.snapshot;
+  setting.directory = directory_actor{self_};
+  setting.writer = writer_;
+  setting.readers = setting_.readers;
+  entry.actor = spawn_pinned<tenant_state, tenant_actor>(self_->home_system(), *dwelling.where, around_, name,
+                                                        std::move(setting), entry.restarts.count(), entry.settle_first);
+  names_[entry.actor.id()] = name;
+  self_->monitor(entry.actor);
+  return entry.actor;
+}
+
+void directory_state::route(command_ptr request) {
+  auto tenant = tenant_of(request->who.tenant);
+  if (tenant) {
+    self_->send(*tenant, tenant_command{std::move(request)});
+    return;
+  }
+  request->answer = tenant.failure();
+  const auto to = request->reply_to;
+  self_->send(to, command_done{std::move(request)});
+}
+
+void directory_state::route(query_ptr request) {
+  auto tenant = tenant_of(request->who.tenant);
+  if (tenant) {
+    self_->send(*tenant, tenant_query{std::move(request)});
+    return;
+  }
+  request->answer = tenant.failure();
+  const auto to = request->reply_to;
+  self_->send(to, query_done{std::move(request)});
+}
+
+void directory_state::let_stop(const tenant_actor& tenant) {
+  // Forgotten first: from here on nothing new is sent to it, and a request starts its successor. Its batches are all in
+  // the tables, so the successor need not settle.
+  const auto name = names_.find(tenant.id());
+  if (name == names_.end()) return;
+  if (const auto entry = tenants_.find(name->second); entry != tenants_.end() && entry->second.actor == tenant)
+    tenants_.erase(entry);
+  self_->send(tenant, stop_granted{});
+}
+
+void directory_state::down(const caf::down_msg& message) {
+  if (writer_ && message.source == writer_.address()) {
+    log::error("shard {}: its writer failed: {}", setting_.writer.number, caf::to_string(message.reason));
+    around_.who->count_restart(actor_kind::shard_writer);
+    if (!writer_restarts_.allow(around_.time->monotonic_us(), around_.settings)) {
+      self_->quit(caf::make_error(caf::sec::runtime_error,
+                                  fmt::format("the writer of shard {} failed too often", setting_.writer.number)));
+      return;
+    }
+    // Its tenants hold its handle and sent it what nobody knows the outcome of: they end, their successors settle.
+    for (auto& [name, entry] : tenants_) {
+      entry.settle_first = true;
+      if (entry.actor) self_->send(entry.actor, batches_lost{{error_code::unavailable, "the shard is being loaded", {}, 500}});
+    }
+    start_writer();
+    return;
+  }
+  const auto name = names_.find(caf::actor_cast<caf::actor_id>(message.source));
+  if (name == names_.end()) return;
+  const auto tenant = name->second;
+  names_.erase(name);
+  const auto entry = tenants_.find(tenant);
+  if (entry == tenants_.end() || !entry->second.actor || entry->second.actor.address() != message.source) return;
+  entry->second.actor = nullptr;
+  entry->second.settle_first = true;
+  if (!message.reason) return; // it ended because batches were lost
+  around_.who->count_restart(actor_kind::tenant);
+  log::error("tenant {}: failed: {}", tenant, caf::to_string(message.reason));
+  const auto now = around_.time->monotonic_us();
+  if (!entry->second.restarts.allow(now, around_.settings)) {
+    self_->quit(caf::make_error(caf::sec::runtime_error, fmt::format("tenant {} failed too often", tenant)));
+    return;
+  }
+  const auto failures = std::min<std::uint32_t>(entry->second.restarts.count(), 8);
+  entry->second.not_before_us = now + (10'000ll << failures); // 20 ms, 40 ms, … 2.5 s
+}
+
+void directory_state::housekeeping() {
+  for (auto& [name, entry] : tenants_)
+    if (entry.actor) self_->send(entry.actor, housekeeping_tick{});
+  self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms), housekeeping_tick{});
+}
+
+inspect_answer directory_state::inspect() const {
+  inspection out("directory", fmt::format("shard {}", setting_.writer.number),
+                 (around_.time->monotonic_us() - started_us_) / 1000);
+  out.number("tenants", static_cast<std::int64_t>(tenants_.size()));
+  out.number("writer_restarts", writer_restarts_.count());
+  return out.take();
+}
+
+} // namespace mooring::actors

@@ -1,0 +1,55 @@
+// home: the execution unit of one network thread. Device, tenant and network actors of this home always run on it.
+//
+// Why: a request's way from its socket through device and tenant to the shard, and the answer's way back, then needs no
+// other thread than the shard's: no wake-up of a sleeping worker (about 50 µs here) and no lock on the way.
+//
+// Threads: exec_later may be called from any thread; jobs run on the home's own thread in run(). Jobs that come from the
+// own thread wait in a plain queue; those from elsewhere in a locked one, whose first job asks the thread to call run().
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include <caf/actor_config.hpp>
+#include <caf/actor_system.hpp>
+#include <caf/execution_unit.hpp>
+#include <caf/resumable.hpp>
+
+namespace mooring::actors {
+
+class home final : public caf::execution_unit {
+ public:
+  // `post` runs a function on the home's thread, soon. `at_rest` is called there after each run.
+  home(caf::actor_system& system, std::function<void(std::function<void()>)> post);
+
+  void exec_later(caf::resumable* job) override;
+
+  // Runs what is due. A call from inside a job returns at once: the outer one goes on.
+  void run();
+
+  // Called after each run on the home's thread, for giving up what was held during it (read snapshots).
+  void on_rest(std::function<void()> at_rest) { at_rest_.push_back(std::move(at_rest)); }
+
+  // After the network thread has ended: the calling thread takes its place until `finished` says so.
+  void adopt_until(const std::function<bool()>& finished);
+
+  // Messages that an actor may handle before others of this home get their turn.
+  static constexpr std::size_t throughput = 50;
+
+ private:
+  std::function<void(std::function<void()>)> post_;
+  std::vector<std::function<void()>> at_rest_;
+  std::atomic<std::thread::id> owner_{};
+  bool running_ = false;               // own thread only
+  std::deque<caf::resumable*> local_;  // own thread only
+  std::mutex mutex_;
+  std::vector<caf::resumable*> remote_;
+  std::vector<caf::resumable*> taken_; // own thread only
+  bool adopted_ = false;               // under mutex_
+};
+
+} // namespace mooring::actors

@@ -1,0 +1,129 @@
+// What actors say to each other. Plain structs with full names; each sentence says who sends it to whom and why.
+//
+// Requests travel as shared pointers to one object that every stage fills in turn: exactly one actor works on it at a
+// time, so there is no lock. They stay inside the process.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <caf/allowed_unsafe_message_type.hpp>
+#include <caf/type_id.hpp>
+#include <caf/typed_actor.hpp>
+
+#include "api/backend.hpp"
+#include "base/result.hpp"
+#include "sync/commands.hpp"
+#include "sync/queries.hpp"
+
+namespace mooring::actors {
+
+struct command_request;
+struct query_request;
+using command_ptr = std::shared_ptr<command_request>;
+using query_ptr = std::shared_ptr<query_request>;
+
+// ── requests ──
+struct command_decided { command_ptr request; };  // tenant → device: the next one may come
+struct command_done { command_ptr request; };     // tenant, device or directory → network: the answer is in it
+struct query_done { query_ptr request; };         // reader or tenant → network
+struct route_command { command_ptr request; };    // network → directory: no handle known yet
+struct route_query { query_ptr request; };
+struct tenant_command { command_ptr request; };   // network or directory → tenant: start the device if there is one
+struct tenant_query { query_ptr request; };       // network or directory → tenant
+struct device_command { command_ptr request; };   // network or tenant → device
+struct decide_command { command_ptr request; };   // device → tenant: its turn has come
+struct run_query { query_ptr request; };          // tenant → reader: everything acknowledged is in the tables
+
+// ── commits ──
+struct commit_batch { // tenant → shard writer
+  std::uint64_t sequence = 0; // of this tenant actor, from 1
+  std::string batch;          // storage::append_batch
+};
+struct batches_committed { std::uint64_t upto = 0; };  // writer → tenant: durable
+struct batches_applied { std::uint64_t upto = 0; };    // writer → tenant: to be read in the tables
+// writer → tenant: what was sent and not committed was refused (storage_full: nothing of it is stored) or is in doubt
+// (unavailable: the shard was loaded anew, and nobody knows). Later batches of this tenant actor are dropped unseen,
+// because they may rest on these: the tenant ends, and its successor begins with what is stored.
+struct batches_lost { error why; };
+struct apply_now {};          // tenant → writer: readers wait
+struct settle_tenant {};      // tenant → writer, after a restart: tell me when all that was sent before is applied
+struct tenant_settled {};     // writer → tenant
+
+// ── housekeeping ──
+struct housekeeping_tick {};  // directory → tenants → devices, on a timer; writer → itself
+struct tenant_found { std::string tenant; };  // writer → directory: this tenant's old rows are due for sweeping
+struct sweep_rows {};         // directory → tenant, and the tenant to itself: the next stretch of old rows
+struct flush_group {};        // writer → itself, behind all batches that wait
+struct may_stop {};           // tenant → directory: I am idle
+struct stop_granted {};       // directory → tenant
+struct stop_if_idle {};       // tenant → device
+struct inspect_request {};    // anybody → anybody: what are you doing?
+struct inspect_answer { std::string document; }; // a mooring::document: kind, id, uptime_ms, counters, state
+struct begin_backup { std::string target; };     // network (operator) → writer
+struct backup_result { std::string failure; };   // empty: done
+
+} // namespace mooring::actors
+
+CAF_BEGIN_TYPE_ID_BLOCK(mooring, caf::first_custom_type_id)
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::command_decided))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::command_done))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::query_done))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::route_command))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::route_query))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::tenant_command))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::tenant_query))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::device_command))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::decide_command))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::run_query))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::commit_batch))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::batches_committed))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::batches_applied))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::batches_lost))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::apply_now))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::settle_tenant))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::tenant_settled))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::housekeeping_tick))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::tenant_found))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::sweep_rows))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::flush_group))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::may_stop))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::stop_granted))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::stop_if_idle))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::inspect_request))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::inspect_answer))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::begin_backup))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::backup_result))
+CAF_END_TYPE_ID_BLOCK(mooring)
+
+// They carry pointers and callbacks; between nodes, the cluster has messages of its own.
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::command_decided)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::command_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::query_done)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::route_command)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::route_query)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::tenant_command)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::tenant_query)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::device_command)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::decide_command)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::run_query)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::commit_batch)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::batches_committed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::batches_applied)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::batches_lost)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::apply_now)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::settle_tenant)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::tenant_settled)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::housekeeping_tick)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::tenant_found)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::sweep_rows)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::flush_group)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::may_stop)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::stop_granted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::stop_if_idle)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::inspect_request)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::inspect_answer)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::begin_backup)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::backup_result)

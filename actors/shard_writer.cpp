@@ -1,0 +1,282 @@
+#include "actors/shard_writer.hpp"
+
+#include <algorithm>
+
+#include <caf/all.hpp>
+#include <fmt/format.h>
+
+#include "actors/inspection.hpp"
+#include "base/log.hpp"
+#include "storage/directory.hpp"
+
+namespace mooring::actors {
+
+namespace {
+
+// A round of sweeps visits every tenant; the next one begins this long after it began.
+constexpr std::int64_t sweep_round_us = 3'600'000'000;
+constexpr int tenants_per_tick = 8;
+
+} // namespace
+
+shard_writer_state::shard_writer_state(shard_writer_actor::pointer self, const surroundings& around, writer_setting setting,
+                                       directory_actor directory)
+    : self_(self), around_(around), setting_(std::move(setting)),
+      stay_(around.who->enter({actor_kind::shard_writer, self->id(), fmt::format("shard {}", setting_.number),
+                               directory.id(), around.time->now(), 0})),
+      started_us_(around.time->monotonic_us()), directory_(std::move(directory)) {}
+
+shard_writer_state::~shard_writer_state() { setting_.access->withdraw(); }
+
+shard_writer_actor::behavior_type shard_writer_state::behavior() {
+  auto options = setting_.shard;
+  options.observer = this;
+  auto opened = cluster::shard::open(std::move(options));
+  if (!opened) {
+    log::error("shard {}: cannot be opened: {}", setting_.number, opened.failure().message);
+    self_->quit(caf::make_error(caf::sec::runtime_error, opened.failure().message));
+    return shard_writer_actor::behavior_type::make_empty_behavior();
+  }
+  shard_ = std::move(*opened);
+  // What the log holds beyond the tables goes into them before anybody reads them.
+  shard_->apply_now([this](result<void> done) {
+    if (!done) log::warning("shard {}: the log waits for the tables: {}", setting_.number, done.failure().message);
+  });
+  setting_.counters->leading = shard_->is_leader();
+  schedule_tick();
+  return {
+      [this](commit_batch& message) { add(caf::actor_cast<tenant_actor>(self_->current_sender()), std::move(message)); },
+      [this](flush_group) { flush(); },
+      [this](apply_now) { apply(); },
+      [this](settle_tenant) { settle(caf::actor_cast<tenant_actor>(self_->current_sender())); },
+      [this](housekeeping_tick) { tick(); },
+      [this](const begin_backup& message) { return backup(message.target); },
+      [this](inspect_request) { return inspect(); },
+  };
+}
+
+// ── committing ──
+
+void shard_writer_state::add(tenant_actor from, commit_batch batch) {
+  if (lost_.contains(from.id())) return;
+  if (!group_.empty() && group_.size() + batch.batch.size() > around_.settings.group_bytes_max) flush();
+  if (group_.empty())
+    group_ = std::move(batch.batch);
+  else
+    group_.append(batch.batch);
+  in_group_.push_back({std::move(from), batch.sequence});
+  if (flush_sent_) return;
+  flush_sent_ = true;
+  self_->send(self_, flush_group{});
+}
+
+void shard_writer_state::flush() {
+  flush_sent_ = false;
+  if (in_group_.empty()) return;
+  auto body = std::exchange(group_, {});
+  auto group = std::exchange(in_group_, {});
+
+  auto& counters = *setting_.counters;
+  const auto size = static_cast<std::int64_t>(group.size());
+  const auto& bounds = writer_counters::group_bounds;
+  ++counters.group_sizes[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), size) - bounds.begin())];
+  counters.group_sum += group.size();
+
+  if (!shard_->can_propose()) return group_lost(std::move(group), {error_code::unavailable, "the shard has no leader here", {}, 500});
+  shard_->propose(std::move(body), [this, group = std::move(group)](result<cluster::log_index> done) mutable {
+    if (done)
+      group_committed(*done, std::move(group));
+    else
+      group_lost(std::move(group), done.failure());
+  });
+  if (was_stopped_) stopped(stopped_why_);
+  tell_applied();
+}
+
+// The last batch of each tenant stands for those before it.
+void shard_writer_state::tell_last(const std::vector<sent_batch>& group, const std::function<void(const sent_batch&)>& tell) {
+  for (auto at = group.rbegin(); at != group.rend(); ++at) {
+    const bool later = std::any_of(group.rbegin(), at, [&](const sent_batch& one) { return one.tenant == at->tenant; });
+    if (!later) tell(*at);
+  }
+}
+
+void shard_writer_state::group_committed(cluster::log_index at, std::vector<sent_batch> group) {
+  committed_group kept{at, {}};
+  tell_last(group, [&](const sent_batch& one) {
+    self_->send(one.tenant, batches_committed{one.sequence});
+    kept.last.push_back(one);
+  });
+  unapplied_.push_back(std::move(kept));
+}
+
+void shard_writer_state::group_lost(std::vector<sent_batch> group, const error& why) {
+  if (why.code == error_code::storage_full) ++setting_.counters->storage_full;
+  log::warning("shard {}: a group of {} batches was not committed: {}", setting_.number, group.size(), why.message);
+  tell_last(group, [&](const sent_batch& one) {
+    lost_.insert(one.tenant.id());
+    self_->send(one.tenant, batches_lost{why});
+  });
+}
+
+// ── applying ──
+
+void shard_writer_state::applied(cluster::log_index upto) { applied_to_tell_ = std::max(applied_to_tell_, upto); }
+
+void shard_writer_state::tell_applied() {
+  while (!unapplied_.empty() && unapplied_.front().at <= applied_to_tell_) {
+    for (const auto& one : unapplied_.front().last) self_->send(one.tenant, batches_applied{one.sequence});
+    unapplied_.pop_front();
+  }
+  if (unapplied_.empty())
+    for (auto& tenant : std::exchange(settling_, {})) self_->send(tenant, tenant_settled{});
+}
+
+void shard_writer_state::apply() {
+  flush();
+  shard_->apply_now([this](result<void> done) {
+    if (!done) log::warning("shard {}: the tables wait: {}", setting_.number, done.failure().message);
+  });
+  if (was_stopped_) stopped(stopped_why_);
+  tell_applied();
+}
+
+void shard_writer_state::settle(tenant_actor tenant) {
+  settling_.push_back(std::move(tenant));
+  apply();
+}
+
+// ── the shard's own events ──
+
+void shard_writer_state::commit(const cluster::commit_measure& measure) {
+  auto& counters = *setting_.counters;
+  ++counters.commits;
+  counters.commit_bytes += measure.bytes;
+  counters.entries += measure.entries;
+  counters.rows_applied += measure.rows_applied;
+  if (measure.rows_applied > 0) ++counters.applies;
+  const auto& bounds = writer_counters::bounds_us;
+  ++counters.commit_latency[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), measure.micros) -
+                                                     bounds.begin())];
+  counters.commit_latency_sum_us += static_cast<std::uint64_t>(measure.micros);
+}
+
+void shard_writer_state::stopped(const error& why) {
+  if (!was_stopped_) { // inside the shard: remember, and act when it has finished its step
+    was_stopped_ = true;
+    stopped_why_ = why;
+    setting_.access->withdraw();
+    return;
+  }
+  was_stopped_ = false;
+  log::error("shard {}: stopped: {}; it will be loaded from disk", setting_.number, stopped_why_.message);
+  setting_.counters->leading = false;
+  // Everybody who has something open begins anew from what is stored.
+  const error doubt{error_code::unavailable, "the outcome is not known: retry with the same key", {}, 500};
+  std::vector<sent_batch> open = std::exchange(in_group_, {});
+  group_.clear();
+  for (auto& group : std::exchange(unapplied_, {})) open.insert(open.end(), group.last.begin(), group.last.end());
+  tell_last(open, [&](const sent_batch& one) {
+    lost_.insert(one.tenant.id());
+    self_->send(one.tenant, batches_lost{doubt});
+  });
+}
+
+void shard_writer_state::reloaded() {
+  ++setting_.counters->reloads;
+  log::info("shard {}: loaded from disk", setting_.number);
+}
+
+// ── housekeeping ──
+
+void shard_writer_state::tick() {
+  shard_->tick();
+  if (was_stopped_) stopped(stopped_why_);
+  const bool leads = shard_->is_leader();
+  if (leads && !setting_.counters->leading) apply(); // after a reload: the tables first, then whoever waits
+  setting_.counters->leading = leads;
+  const auto stats = shard_->stats();
+  setting_.counters->pending_bytes = stats.pending_bytes;
+  setting_.counters->log_bytes = stats.log_bytes;
+  tell_applied();
+  if (lost_.size() > 100'000) lost_.clear(); // their mailboxes have long been worked off
+  find_tenants_to_sweep();
+  schedule_tick();
+}
+
+void shard_writer_state::schedule_tick() {
+  const auto wait_us = std::clamp<std::int64_t>(shard_->next_tick_us() - around_.time->monotonic_us(), 1'000, 100'000);
+  self_->delayed_send(self_, std::chrono::microseconds(wait_us), housekeeping_tick{});
+}
+
+void shard_writer_state::find_tenants_to_sweep() {
+  const auto now = around_.time->monotonic_us();
+  if (!sweeping_) {
+    if (now - round_began_us_ < sweep_round_us && round_began_us_ != 0) return;
+    round_began_us_ = now;
+    sweeping_ = true;
+    sweep_from_ = 0;
+  }
+  const auto environment = setting_.access->environment();
+  if (environment == nullptr) return;
+  auto snapshot = environment->begin_read();
+  if (!snapshot) return;
+  for (int i = 0; i < tenants_per_tick && sweeping_; ++i) {
+    const auto found = storage::next_tenant(*snapshot, sweep_from_);
+    if (!found) {
+      sweeping_ = false;
+      break;
+    }
+    self_->send(directory_, tenant_found{found->name});
+    sweep_from_ = found->hash + 1;
+    if (sweep_from_ == 0) sweeping_ = false;
+  }
+}
+
+backup_result shard_writer_state::backup(const std::string& target) {
+  const auto done = setting_.backup(target);
+  return {done ? std::string() : done.failure().message};
+}
+
+inspect_answer shard_writer_state::inspect() const {
+  inspection out("shard_writer", fmt::format("shard {}", setting_.number),
+                 (around_.time->monotonic_us() - started_us_) / 1000);
+  const auto stats = shard_->stats();
+  out.text("state", cluster::to_string(shard_->state()));
+  out.number("term", static_cast<std::int64_t>(shard_->term()));
+  out.number("last_index", static_cast<std::int64_t>(shard_->last_index()));
+  out.number("applied_index", static_cast<std::int64_t>(shard_->applied_index()));
+  out.number("commits", static_cast<std::int64_t>(stats.commits));
+  out.number("entries", static_cast<std::int64_t>(stats.entries));
+  out.number("rows_applied", static_cast<std::int64_t>(stats.rows_applied));
+  out.number("pending_bytes", static_cast<std::int64_t>(stats.pending_bytes));
+  out.number("reloads", static_cast<std::int64_t>(stats.reloads));
+  return out.take();
+}
+
+namespace {
+
+// Holds its state by pointer so that opening the shard happens on the actor's own thread, in make_behavior.
+class shard_writer final : public shard_writer_actor::base {
+ public:
+  shard_writer(caf::actor_config& config, const surroundings& around, writer_setting setting, directory_actor directory)
+      : shard_writer_actor::base(config),
+        state_(std::make_unique<shard_writer_state>(this, around, std::move(setting), std::move(directory))) {}
+  const char* name() const override { return shard_writer_state::name; }
+  void on_exit() override { state_.reset(); }
+
+ protected:
+  shard_writer_actor::behavior_type make_behavior() override { return state_->behavior(); }
+
+ private:
+  std::unique_ptr<shard_writer_state> state_;
+};
+
+} // namespace
+
+shard_writer_actor spawn_shard_writer(caf::actor_system& system, const surroundings& around, writer_setting setting,
+                                      directory_actor directory) {
+  return system.spawn<shard_writer, caf::detached>(std::cref(around), std::move(setting), std::move(directory));
+}
+
+} // namespace mooring::actors

@@ -1,0 +1,118 @@
+// The shard writer: the only kind of actor that blocks. It has its own thread, one LMDB environment and one raft replica.
+//
+// Group commit: batches that arrive while a commit is running wait in the mailbox. Each one is added to the group when
+// its turn comes; the first of a group also sends `flush_group` to the writer itself, which stands behind all that wait
+// already, so a group is everything that was there when its first batch was taken up. One group is one raft entry, one
+// LMDB transaction, one flush.
+//
+// Batches of a tenant become durable in the order sent. The tables follow later (cluster/shard.hpp); whoever needs them
+// asks apply_now and hears batches_applied.
+//
+// A storage error stops the shard: everything that is open is lost in the sense of `batches_lost`, and the shard is
+// loaded again from disk, by itself, with back-off.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include <caf/typed_event_based_actor.hpp>
+
+#include "actors/interfaces.hpp"
+#include "actors/shard_access.hpp"
+#include "actors/surroundings.hpp"
+#include "cluster/shard.hpp"
+
+namespace mooring::actors {
+
+struct writer_counters { // of one shard; relaxed
+  std::atomic<std::uint64_t> commits{0}, commit_bytes{0}, entries{0}, rows_applied{0}, applies{0}, reloads{0};
+  std::atomic<std::uint64_t> pending_bytes{0}, log_bytes{0}, storage_full{0};
+  std::atomic<bool> leading{false};
+  static constexpr std::array<std::int64_t, 12> bounds_us = {100,    250,    500,     1'000,   2'500,     5'000,
+                                                             10'000, 25'000, 50'000, 100'000, 250'000, 1'000'000};
+  std::array<std::atomic<std::uint64_t>, bounds_us.size() + 1> commit_latency{};
+  std::atomic<std::uint64_t> commit_latency_sum_us{0};
+  static constexpr std::array<std::int64_t, 8> group_bounds = {1, 2, 5, 10, 25, 50, 100, 250};
+  std::array<std::atomic<std::uint64_t>, group_bounds.size() + 1> group_sizes{};
+  std::atomic<std::uint64_t> group_sum{0};
+};
+
+struct writer_setting {
+  std::uint32_t number = 0;            // of the shard
+  cluster::shard_options shard;        // without observer
+  shard_access* access = nullptr;
+  writer_counters* counters = nullptr;
+  std::function<result<void>(const std::string& target)> backup; // of this shard's environment
+};
+
+class shard_writer_state final : cluster::shard_observer {
+ public:
+  static constexpr auto name = "shard_writer";
+  shard_writer_state(shard_writer_actor::pointer self, const surroundings& around, writer_setting setting,
+                     directory_actor directory);
+  ~shard_writer_state() override;
+  shard_writer_actor::behavior_type behavior();
+
+ private:
+  struct sent_batch {
+    tenant_actor tenant;
+    std::uint64_t sequence;
+  };
+  struct committed_group {
+    cluster::log_index at;
+    std::vector<sent_batch> last; // the last batch of each tenant
+  };
+
+  void add(tenant_actor from, commit_batch batch);
+  void flush();
+  void group_committed(cluster::log_index at, std::vector<sent_batch> group);
+  void group_lost(std::vector<sent_batch> group, const error& why);
+  void tell_applied();
+  void tell_last(const std::vector<sent_batch>& group, const std::function<void(const sent_batch&)>& tell);
+  void apply();
+  void settle(tenant_actor tenant);
+  void tick();
+  void schedule_tick();
+  void find_tenants_to_sweep();
+  backup_result backup(const std::string& target);
+  inspect_answer inspect() const;
+
+  // cluster::shard_observer
+  void applied(cluster::log_index) override;
+  void commit(const cluster::commit_measure& measure) override;
+  void stopped(const error& why) override;
+  void reloaded() override;
+
+  shard_writer_actor::pointer self_;
+  const surroundings& around_;
+  writer_setting setting_;
+  census::stay stay_;
+  std::int64_t started_us_;
+
+  std::unique_ptr<cluster::shard> shard_;
+  std::string group_;                  // bodies of the batches, one after the other
+  std::vector<sent_batch> in_group_;
+  bool flush_sent_ = false;
+  std::deque<committed_group> unapplied_;
+  std::unordered_set<caf::actor_id> lost_; // tenant actors whose later batches are dropped
+  std::vector<tenant_actor> settling_;
+  cluster::log_index applied_to_tell_ = 0;
+  bool was_stopped_ = false;
+  error stopped_why_;
+  directory_actor directory_;
+  std::uint64_t sweep_from_ = 0;       // the tenant hash where the round of sweeps goes on
+  bool sweeping_ = false;
+  std::int64_t round_began_us_ = 0;
+};
+
+// On a thread of its own. `directory` hears of tenants whose old rows are due.
+shard_writer_actor spawn_shard_writer(caf::actor_system& system, const surroundings& around, writer_setting setting,
+                                      directory_actor directory);
+
+} // namespace mooring::actors

@@ -1,0 +1,331 @@
+#include "actors/tenant.hpp"
+
+#include <caf/all.hpp>
+#include <fmt/format.h>
+
+#include "actors/inspection.hpp"
+#include "base/log.hpp"
+#include "storage/write_batch.hpp"
+
+namespace mooring::actors {
+
+tenant_state::tenant_state(tenant_actor::pointer self, const surroundings& around, std::string tenant,
+                           tenant_setting setting, std::uint32_t restarts, bool settle_first)
+    : self_(self), around_(around), tenant_(std::move(tenant)), setting_(std::move(setting)),
+      stay_(around.who->enter({actor_kind::tenant, self->id(), tenant_, setting_.directory.id(), around.time->now(), restarts})),
+      started_us_(around.time->monotonic_us()), settling_(settle_first), tables_(setting_.snapshot->transaction(), tenant_), overlay_(tables_),
+      used_us_(started_us_) {}
+
+tenant_actor::behavior_type tenant_state::behavior() {
+  self_->set_down_handler([this](const caf::down_msg& message) { device_down(message); });
+  if (settling_) self_->send(setting_.writer, settle_tenant{});
+  return {
+      [this](tenant_command& message) { take(std::move(message.request)); },
+      [this](decide_command& message) { decide(std::move(message.request)); },
+      [this](tenant_query& message) { take(std::move(message.request)); },
+      [this](batches_committed message) { committed(message.upto); },
+      [this](batches_applied message) { applied(message.upto); },
+      [this](const batches_lost& message) { lost(message.why); },
+      [this](tenant_settled) {
+        settling_ = false;
+        setting_.snapshot->park();
+        for (auto& request : std::exchange(before_settled_, {})) take(std::move(request));
+        for (auto& request : std::exchange(queries_before_settled_, {})) take(std::move(request));
+      },
+      [this](housekeeping_tick) { housekeeping(); },
+      [this](stop_granted) { end({}); },
+      [this](sweep_rows) { sweep(); },
+      [this](inspect_request) { return inspect(); },
+  };
+}
+
+// ── commands ──
+
+void tenant_state::take(command_ptr request) {
+  used_us_ = around_.time->monotonic_us();
+  if (settling_) return before_settled_.push_back(std::move(request));
+  request->tenant = self_;
+  if (request->device_id.empty()) return decide(std::move(request));
+  const auto device = device_of(request->device_id);
+  self_->send(device, device_command{std::move(request)});
+}
+
+device_actor tenant_state::device_of(const std::string& id) {
+  auto& entry = devices_[id];
+  entry.used_us = used_us_;
+  if (entry.actor) return entry.actor;
+  entry.actor = spawn_pinned<device_state, device_actor>(self_->home_system(), *setting_.where, around_, tenant_, id,
+                                                        tenant_actor{self_}, entry.restarts.count());
+  self_->monitor(entry.actor);
+  return entry.actor;
+}
+
+result<sync::store*> tenant_state::present_store() {
+  if (auto current = setting_.snapshot->make_current(); !current) return current.failure();
+  return static_cast<sync::store*>(&overlay_);
+}
+
+namespace {
+
+// Fills in the answer and hands out the writes of a decision, whatever it answers.
+template<class Answer>
+result<sync::write_list> take_decision(command_request& request, result<sync::decision<Answer>> made) {
+  if (!made) return made.failure();
+  request.answer = api::command_answer{std::move(made->answer)};
+  return std::move(made->writes);
+}
+
+} // namespace
+
+result<sync::write_list> tenant_state::apply_rules(command_request& request, sync::store& over) {
+  const auto now = around_.time->now();
+  const auto& rules = around_.settings.rules;
+  const auto& who = request.who;
+  struct visitor {
+    command_request& request;
+    sync::store& over;
+    const sync::caller& who;
+    instant now;
+    const sync::rule_settings& rules;
+    result<sync::write_list> operator()(const sync::upload& what) {
+      return take_decision(request, sync::apply_upload(over, who, what, now, rules));
+    }
+    result<sync::write_list> operator()(const sync::resolve_conflict& what) {
+      return take_decision(request, sync::apply_resolution(over, who, what, now, rules));
+    }
+    result<sync::write_list> operator()(const sync::register_device& what) {
+      return take_decision(request, sync::apply_registration(over, who, what, now, rules));
+    }
+    result<sync::write_list> operator()(const sync::deactivate_device& what) {
+      return take_decision(request, sync::apply_deactivation(over, who, what, now, rules));
+    }
+    result<sync::write_list> operator()(const sync::acknowledge& what) {
+      return take_decision(request, sync::apply_acknowledgement(over, who, what, now, rules));
+    }
+    result<sync::write_list> operator()(const sync::set_conflict_policy& what) {
+      return take_decision(request, sync::apply_policy(over, who, what, now, rules));
+    }
+  };
+  return std::visit(visitor{request, over, who, now, rules}, request.what);
+}
+
+void tenant_state::decide(command_ptr request) {
+  used_us_ = around_.time->monotonic_us();
+  if (const auto found = devices_.find(request->device_id); found != devices_.end()) found->second.used_us = used_us_;
+  request->tenant = self_;
+  if (settling_) return before_settled_.push_back(std::move(request));
+  if (waiting_.size() >= around_.settings.tenant_queue_max)
+    return refuse(std::move(request),
+                  {error_code::unavailable, "too many commands of this tenant wait for the disk", {}, 1'000});
+  ++decided_;
+  around_.counters->commands.fetch_add(1, std::memory_order_relaxed);
+
+  auto store = present_store();
+  if (!store) return refuse(std::move(request), store.failure());
+  const storage::numbering before{(*store)->counters().last_device};
+  auto writes = apply_rules(*request, **store);
+  if (const auto damage = tables_.failure()) {
+    log::error("tenant {}: a row cannot be read: {}", tenant_, damage->message);
+    tables_.clear_failure();
+    return refuse(std::move(request), {error_code::internal, "a stored row cannot be read"});
+  }
+  if (!writes) return refuse(std::move(request), writes.failure());
+
+  std::uint64_t sequence = sent_; // a replay waits for nothing but what it repeats
+  if (!writes->empty()) {
+    std::string batch;
+    if (auto encoded = storage::append_batch(batch, tables_.hash(), *writes, before); !encoded)
+      return refuse(std::move(request), encoded.failure());
+    sequence = ++sent_;
+    overlay_.add(sequence, *writes);
+    self_->send(setting_.writer, commit_batch{sequence, std::move(batch)});
+  }
+  if (sequence <= committed_) return answer(std::move(request));
+  // Also an answer without writes may rest on what is not durable yet (a retry of a running key): it waits as well.
+  around_.counters->commands_waiting.fetch_add(1, std::memory_order_relaxed);
+  waiting_.push_back({sequence, std::move(request)});
+}
+
+void tenant_state::answer(command_ptr request) {
+  if (request->answer.ok())
+    if (auto* const upload = std::get_if<sync::upload_answer>(&*request->answer)) {
+      auto& counters = *around_.counters;
+      if (upload->replayed) {
+        counters.replays.fetch_add(1, std::memory_order_relaxed);
+      } else {
+        upload->overall.duration_ms =
+            static_cast<double>(around_.time->monotonic_us() - request->arrived_us) / 1000.0;
+        counters.items_synced.fetch_add(static_cast<std::uint64_t>(upload->overall.synced_items), std::memory_order_relaxed);
+        counters.items_failed.fetch_add(static_cast<std::uint64_t>(upload->overall.failed_items), std::memory_order_relaxed);
+        count_conflicts(*upload);
+      }
+    }
+  if (request->device) self_->send(request->device, command_decided{});
+  const auto to = request->reply_to;
+  self_->send(to, command_done{std::move(request)});
+}
+
+void tenant_state::count_conflicts(const sync::upload_answer& answer) {
+  if (!answer.operations) return;
+  for (const auto& one : answer.operations->conflicts)
+    around_.counters->conflicts[static_cast<std::size_t>(one.in)][static_cast<std::size_t>(one.by)].fetch_add(
+        1, std::memory_order_relaxed);
+}
+
+void tenant_state::refuse(command_ptr request, error why) {
+  request->answer = std::move(why);
+  answer(std::move(request));
+}
+
+// ── commits ──
+
+void tenant_state::committed(std::uint64_t upto) {
+  committed_ = std::max(committed_, upto);
+  while (!waiting_.empty() && waiting_.front().sequence <= committed_) {
+    auto request = std::move(waiting_.front().request);
+    waiting_.pop_front();
+    around_.counters->commands_waiting.fetch_sub(1, std::memory_order_relaxed);
+    answer(std::move(request));
+  }
+}
+
+void tenant_state::applied(std::uint64_t upto) {
+  committed(upto);
+  applied_ = std::max(applied_, upto);
+  apply_asked_ = false;
+  setting_.snapshot->park(); // the next look-up sees what was applied, so the overlay may forget it
+  overlay_.forget_upto(applied_);
+  run_due_queries();
+}
+
+void tenant_state::lost(const error& why) {
+  log::warning("tenant {}: {} commands were not stored or are in doubt: {}", tenant_, waiting_.size(), why.message);
+  for (auto& one : waiting_) {
+    around_.counters->commands_waiting.fetch_sub(1, std::memory_order_relaxed);
+    refuse(std::move(one.request), why);
+  }
+  waiting_.clear();
+  for (auto& [upto, request] : reads_waiting_) {
+    request->answer = error{error_code::unavailable, "the shard is being loaded", {}, 500};
+    const auto to = request->reply_to;
+    self_->send(to, query_done{std::move(request)});
+  }
+  reads_waiting_.clear();
+  end({});
+}
+
+// ── queries ──
+
+void tenant_state::take(query_ptr request) {
+  used_us_ = around_.time->monotonic_us();
+  if (settling_) return queries_before_settled_.push_back(std::move(request));
+  around_.counters->queries.fetch_add(1, std::memory_order_relaxed);
+  request->tenant = self_;
+  reads_waiting_.emplace_back(committed_, std::move(request));
+  run_due_queries();
+}
+
+void tenant_state::run_due_queries() {
+  while (!reads_waiting_.empty() && reads_waiting_.front().first <= applied_) {
+    self_->send(setting_.readers[next_reader_++ % setting_.readers.size()], run_query{std::move(reads_waiting_.front().second)});
+    reads_waiting_.pop_front();
+  }
+  if (reads_waiting_.empty() || apply_asked_) return;
+  apply_asked_ = true; // committed after what was applied just now
+  self_->send(setting_.writer, apply_now{});
+}
+
+// ── housekeeping ──
+
+void tenant_state::housekeeping() {
+  const auto now = around_.time->monotonic_us();
+  const bool crowded = around_.who->alive(actor_kind::device) > around_.settings.devices_alive_max;
+  const auto idle_us = crowded ? 1'000'000 : around_.settings.idle_timeout_ms * 1000;
+  for (auto& [id, entry] : devices_)
+    if (entry.actor && now - entry.used_us > idle_us) self_->send(entry.actor, stop_if_idle{});
+  const bool idle = waiting_.empty() && reads_waiting_.empty() && applied_ == sent_ && !settling_ &&
+                    now - used_us_ > around_.settings.idle_timeout_ms * 1000;
+  if (!idle || asking_to_stop_) return;
+  asking_to_stop_ = true;
+  self_->send(setting_.directory, may_stop{});
+}
+
+// One stretch of rows; the next one follows when this one's batch was sent, a little later, so that commands come first.
+void tenant_state::sweep() {
+  if (settling_ || !waiting_.empty() || !overlay_.empty()) { // busy: what is pending would hide what is stored
+    if (settling_) return;
+    self_->delayed_send(self_, std::chrono::milliseconds(200), sweep_rows{});
+    return;
+  }
+  const auto& rules = around_.settings.rules;
+  const auto now = around_.time->now();
+  auto store = present_store();
+  if (!store) return;
+  sync::write_list writes;
+  tables_.collect_expired(now + -rules.idempotency_window_ms, rows_per_sweep, sweep_resume_, writes);
+  sync::feed_sweep feed(**store, now, rules);
+  std::size_t looked_at = 0;
+  if (sweep_resume_.empty())
+    tables_.scan_feed(sweep_feed_, [&](const storage::feed_slot_view& slot) {
+      sweep_feed_ = slot.at;
+      if (slot.expires) feed.look_at(storage::to_slot(slot));
+      return ++looked_at < rows_per_sweep;
+    });
+  feed.finish(writes);
+  if (tables_.failure()) {
+    log::error("tenant {}: sweeping met a damaged row: {}", tenant_, tables_.failure()->message);
+    tables_.clear_failure();
+    return;
+  }
+  if (!writes.empty()) {
+    std::string batch;
+    if (!storage::append_batch(batch, tables_.hash(), writes, {(*store)->counters().last_device})) return;
+    around_.counters->swept_rows.fetch_add(writes.size(), std::memory_order_relaxed);
+    overlay_.add(++sent_, writes);
+    self_->send(setting_.writer, commit_batch{sent_, std::move(batch)});
+  }
+  if (!sweep_resume_.empty() || looked_at >= rows_per_sweep)
+    self_->delayed_send(self_, std::chrono::milliseconds(20), sweep_rows{});
+  else
+    sweep_feed_ = 0;
+}
+
+// Devices end with their tenant. What waits in them is sent anew by the network actors, which hear of the end.
+void tenant_state::end(caf::error reason) {
+  for (auto& [id, entry] : devices_)
+    if (entry.actor) self_->send_exit(entry.actor, caf::exit_reason::user_shutdown);
+  self_->quit(std::move(reason));
+}
+
+void tenant_state::device_down(const caf::down_msg& message) {
+  for (auto at = devices_.begin(); at != devices_.end(); ++at) {
+    if (!at->second.actor || at->second.actor.address() != message.source) continue;
+    if (!message.reason || message.reason == caf::exit_reason::user_shutdown) { // it was idle
+      devices_.erase(at);
+      return;
+    }
+    at->second.actor = nullptr;
+    around_.who->count_restart(actor_kind::device);
+    log::error("device {}/{}: failed: {}", tenant_, at->first, caf::to_string(message.reason));
+    if (!at->second.restarts.allow(around_.time->monotonic_us(), around_.settings)) {
+      log::error("tenant {}: device {} failed too often", tenant_, at->first);
+      end(caf::make_error(caf::sec::runtime_error, "a device failed too often"));
+    }
+    return;
+  }
+}
+
+inspect_answer tenant_state::inspect() const {
+  inspection out("tenant", tenant_, (around_.time->monotonic_us() - started_us_) / 1000);
+  out.text("state", settling_ ? "settling" : asking_to_stop_ ? "asking" : "serving");
+  out.number("decided", static_cast<std::int64_t>(decided_));
+  out.number("waiting", static_cast<std::int64_t>(waiting_.size()));
+  out.number("reads_waiting", static_cast<std::int64_t>(reads_waiting_.size()));
+  out.number("devices", static_cast<std::int64_t>(devices_.size()));
+  out.number("batches_sent", static_cast<std::int64_t>(sent_));
+  out.number("batches_committed", static_cast<std::int64_t>(committed_));
+  out.number("batches_applied", static_cast<std::int64_t>(applied_));
+  return out.take();
+}
+
+} // namespace mooring::actors

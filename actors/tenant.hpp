@@ -1,0 +1,117 @@
+// The tenant actor: the only one that decides versions of its tenant's entities.
+//
+// It hosts the pure rules of sync/: (store, command, now) → (writes, answer). The writes go to the shard writer as one
+// batch; the answer waits until the batch is durable. It does not wait for the disk: writes that are not yet in the
+// tables stay visible in an overlay, so the next command is decided at once.
+//
+//   settling ──tenant_settled──► serving ──idle──► asking ──stop_granted──► ended
+//      (after a restart only: what the one before it sent must be in the tables first)
+//
+// When batches are lost (the disk is full, or a commit's outcome is unknown) it answers all that waits with STORAGE_FULL or
+// UNAVAILABLE and ends; clients retry with the same key and get the outcome.
+//
+// Runs on its home. Supervised by the directory; supervises its devices: one that fails is started again by its next
+// command, too many failures in a period fail the tenant.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "actors/device.hpp"
+#include "actors/interfaces.hpp"
+#include "actors/pinned.hpp"
+#include "actors/snapshot_lease.hpp"
+#include "actors/surroundings.hpp"
+#include "storage/tenant_store.hpp"
+#include "sync/overlay.hpp"
+
+namespace mooring::actors {
+
+// Where a tenant lives and whom it works with.
+struct tenant_setting {
+  home* where = nullptr;
+  snapshot_lease* snapshot = nullptr; // of (home, shard)
+  directory_actor directory;
+  shard_writer_actor writer;
+  std::vector<reader_actor> readers;
+};
+
+class tenant_state {
+ public:
+  static constexpr auto name = "tenant";
+
+  tenant_state(tenant_actor::pointer self, const surroundings& around, std::string tenant, tenant_setting setting,
+               std::uint32_t restarts, bool settle_first);
+  tenant_actor::behavior_type behavior();
+
+ private:
+  struct waiting_answer {
+    std::uint64_t sequence;
+    command_ptr request;
+  };
+  struct device_entry {
+    device_actor actor;
+    std::int64_t used_us = 0;
+    restart_window restarts;
+  };
+
+  // commands
+  void take(command_ptr request);
+  void decide(command_ptr request);
+  result<sync::write_list> apply_rules(command_request& request, sync::store& over);
+  void answer(command_ptr request);
+  void refuse(command_ptr request, error why);
+  void count_conflicts(const sync::upload_answer& answer);
+  device_actor device_of(const std::string& id);
+
+  // commits
+  void committed(std::uint64_t upto);
+  void applied(std::uint64_t upto);
+  void lost(const error& why);
+
+  // queries
+  void take(query_ptr request);
+  void run_due_queries();
+
+  void housekeeping();
+  void sweep();
+  void end(caf::error reason);
+  void device_down(const caf::down_msg& message);
+  result<sync::store*> present_store();
+  inspect_answer inspect() const;
+
+  tenant_actor::pointer self_;
+  const surroundings& around_;
+  std::string tenant_;
+  tenant_setting setting_;
+  census::stay stay_;
+  std::int64_t started_us_;
+
+  bool settling_;
+  bool apply_asked_ = false;
+  bool asking_to_stop_ = false;
+  std::vector<command_ptr> before_settled_;
+  std::vector<query_ptr> queries_before_settled_;
+
+  storage::tenant_store tables_;
+  sync::overlay overlay_;
+  std::uint64_t sent_ = 0;      // sequence of the last batch sent
+  std::uint64_t committed_ = 0; // … that is durable
+  std::uint64_t applied_ = 0;   // … that is in the tables
+  std::deque<waiting_answer> waiting_;                           // ascending sequences
+  std::deque<std::pair<std::uint64_t, query_ptr>> reads_waiting_; // until `first` is applied
+
+  std::unordered_map<std::string, device_entry> devices_;
+  std::int64_t used_us_ = 0;
+  std::uint64_t decided_ = 0;
+  std::size_t next_reader_ = 0;
+
+  static constexpr std::size_t rows_per_sweep = 2'000; // looked at in one go
+  std::string sweep_resume_;      // where collect_expired goes on
+  sync::position sweep_feed_ = 0; // where the feed's sweep goes on
+};
+
+} // namespace mooring::actors

@@ -1,0 +1,35 @@
+// What the resolvers call: the node behind the API. Implemented by actors/, faked in tests.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "base/result.hpp"
+#include "sync/answers.hpp"
+#include "sync/commands.hpp"
+#include "sync/queries.hpp"
+
+namespace mooring::api {
+
+using command = std::variant<sync::upload, sync::resolve_conflict, sync::register_device, sync::deactivate_device,
+                             sync::acknowledge, sync::set_conflict_policy>;
+// In the order of `command`.
+using command_answer =
+    std::variant<sync::upload_answer, sync::resolution_answer, sync::device, bool, sync::policy>;
+
+using command_done = std::function<void(result<command_answer>)>;
+using query_done = std::function<void(result<sync::query_answer>)>;
+
+// One per network thread; calls and completions happen on that thread. `done` is called exactly once.
+class backend {
+ public:
+  virtual ~backend() = default;
+  // Answered after the durable commit. `arrived_us` (monotonic) is when the request came in.
+  virtual void submit(const sync::caller& who, command what, std::int64_t arrived_us, command_done done) = 0;
+  // Sees everything that was acknowledged before.
+  virtual void read(const sync::caller& who, sync::query what, query_done done) = 0;
+};
+
+} // namespace mooring::api

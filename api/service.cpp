@@ -1,0 +1,351 @@
+#include "api/service.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "api/arguments.hpp"
+#include "api/bindings.hpp"
+#include "base/log.hpp"
+#include "graphql/schema.hpp"
+#include "sync/limits.hpp"
+
+namespace mooring::api {
+
+using graphql::field_call;
+using graphql::resolved;
+using graphql::responder;
+
+namespace {
+
+constexpr char schema_text[] =
+#include "schema_text.inc"
+    ;
+
+// What a request carries through the engine. Starts with what the output bindings ask for.
+struct request_context : output_context {
+  sync::caller who;
+  api::backend* backend = nullptr;
+  std::string address;
+  bool may_mutate = true;
+  bool method_not_allowed = false;
+  std::uint64_t bytes = 0;
+  std::int64_t arrived_us = 0;
+};
+
+request_context& context_of(const field_call& call) { return *static_cast<request_context*>(call.context); }
+
+std::unique_ptr<const graphql::schema> build() {
+  auto built = graphql::build_schema(schema_text);
+  MOORING_CHECK(built.ok(), "api/schema.graphql is a valid schema");
+  return std::move(built).value();
+}
+
+void count(field_outcomes& to, bool ok, std::int64_t took_us) {
+  (ok ? to.succeeded : to.failed).fetch_add(1, std::memory_order_relaxed);
+  const auto& bounds = field_outcomes::bounds_us;
+  const auto bucket = static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), took_us) - bounds.begin());
+  to.latency[bucket].fetch_add(1, std::memory_order_relaxed);
+  to.latency_sum_us.fetch_add(static_cast<std::uint64_t>(std::max<std::int64_t>(took_us, 0)), std::memory_order_relaxed);
+}
+
+// Answers a root field and counts how it went.
+struct answerer {
+  responder to;
+  field_outcomes* outcome;
+  const clock* time;
+  std::int64_t began_us;
+  void operator()(result<resolved> answer) const {
+    count(*outcome, answer.ok(), time->monotonic_us() - began_us);
+    to(std::move(answer));
+  }
+};
+
+} // namespace
+
+struct service::parts {
+  explicit parts(service_options given) : options(std::move(given)), limiter(options.rates), schema(build()) {}
+
+  graphql::bindings bind();
+  std::optional<error> admit(const graphql::admission& what);
+
+  template<class T>
+  void root(graphql::bindings& to, std::string_view type, std::string_view field,
+            void (parts::*resolve)(const field_call&, request_context&, answerer));
+
+  // One per root field.
+  void sync_voice_data(const field_call&, request_context&, answerer);
+  void sync_operations(const field_call&, request_context&, answerer);
+  void sync_batch(const field_call&, request_context&, answerer);
+  void resolve_conflict(const field_call&, request_context&, answerer);
+  void register_device(const field_call&, request_context&, answerer);
+  void deactivate_device(const field_call&, request_context&, answerer);
+  void acknowledge(const field_call&, request_context&, answerer);
+  void set_conflict_policy(const field_call&, request_context&, answerer);
+  void server_info(const field_call&, request_context&, answerer);
+  void entity(const field_call&, request_context&, answerer);
+  void changes(const field_call&, request_context&, answerer);
+  void conflict(const field_call&, request_context&, answerer);
+  void conflicts(const field_call&, request_context&, answerer);
+  void devices(const field_call&, request_context&, answerer);
+  void device(const field_call&, request_context&, answerer);
+  void conflict_policies(const field_call&, request_context&, answerer);
+
+  // Submits, and answers with what `finish` makes of the answer's alternative A.
+  template<class A, class F>
+  void submit(request_context& at, command what, answerer answer, F finish) {
+    at.backend->submit(at.who, std::move(what), at.arrived_us,
+                       [answer = std::move(answer), finish = std::move(finish)](result<command_answer> done) {
+                         if (!done) return answer(done.failure());
+                         answer(finish(std::move(std::get<A>(*done))));
+                       });
+  }
+  // Reads, and answers with the alternative A as it is. An empty optional is null.
+  template<class A>
+  void read(request_context& at, sync::query what, answerer answer) {
+    at.backend->read(at.who, std::move(what), [answer = std::move(answer)](result<sync::query_answer> done) {
+      if (!done) return answer(done.failure());
+      answer(resolved::of<A>(std::move(std::get<A>(*done))));
+    });
+  }
+
+  service_options options;
+  rate_limiter limiter;
+  std::atomic<std::uint64_t> refused_for_rate{0};
+  std::unique_ptr<const graphql::schema> schema;
+  std::vector<std::unique_ptr<field_outcomes>> outcomes;
+  std::unique_ptr<graphql::engine> engine;
+};
+
+template<class T>
+void service::parts::root(graphql::bindings& to, std::string_view type, std::string_view field,
+                          void (parts::*resolve)(const field_call&, request_context&, answerer)) {
+  outcomes.push_back(std::make_unique<field_outcomes>());
+  auto* const outcome = outcomes.back().get();
+  outcome->name = fmt::format("{}.{}", type, field);
+  to.root<T>(type, field, [this, resolve, outcome](const field_call& call, responder answer) {
+    auto& at = context_of(call);
+    (this->*resolve)(call, at, answerer{std::move(answer), outcome, options.time, at.arrived_us});
+  });
+}
+
+namespace {
+
+// The answer of an upload of one kind: its only section.
+resolved one_section(sync::upload_answer answer, std::optional<sync::section_answer> sync::upload_answer::*section) {
+  auto whole = std::make_shared<const sync::upload_answer>(std::move(answer));
+  const auto& part = (*whole).*section;
+  MOORING_CHECK(part.has_value(), "an upload's answer has the section of its kind");
+  return resolved::of(section_view{whole, &*part});
+}
+
+} // namespace
+
+void service::parts::sync_voice_data(const field_call& call, request_context& at, answerer answer) {
+  auto what = read_voice_upload(call.arguments, at.bytes);
+  if (!what) return answer(what.failure());
+  submit<sync::upload_answer>(at, std::move(*what), std::move(answer), [](sync::upload_answer done) {
+    return one_section(std::move(done), &sync::upload_answer::voice);
+  });
+}
+
+void service::parts::sync_operations(const field_call& call, request_context& at, answerer answer) {
+  auto what = read_operations_upload(call.arguments, at.bytes);
+  if (!what) return answer(what.failure());
+  submit<sync::upload_answer>(at, std::move(*what), std::move(answer), [](sync::upload_answer done) {
+    return one_section(std::move(done), &sync::upload_answer::operations);
+  });
+}
+
+void service::parts::sync_batch(const field_call& call, request_context& at, answerer answer) {
+  auto what = read_batch_upload(call.arguments, at.bytes);
+  if (!what) return answer(what.failure());
+  submit<sync::upload_answer>(at, std::move(*what), std::move(answer), [](sync::upload_answer done) {
+    return resolved::of(batch_view{std::make_shared<const sync::upload_answer>(std::move(done))});
+  });
+}
+
+void service::parts::resolve_conflict(const field_call& call, request_context& at, answerer answer) {
+  auto what = read_resolution(call.arguments);
+  if (!what) return answer(what.failure());
+  submit<sync::resolution_answer>(at, std::move(*what), std::move(answer),
+                                  [](sync::resolution_answer done) { return resolved::of(std::move(done)); });
+}
+
+void service::parts::register_device(const field_call& call, request_context& at, answerer answer) {
+  auto what = read_registration(call.arguments);
+  auto id = what.device_id;
+  // Registered first, then read as anybody would read it: with presence and pending changes.
+  at.backend->submit(at.who, std::move(what), at.arrived_us,
+                     [&at, id = std::move(id), answer = std::move(answer)](result<command_answer> done) {
+                       if (!done) return answer(done.failure());
+                       at.backend->read(at.who, sync::get_device{id}, [answer](result<sync::query_answer> found) {
+                         if (!found) return answer(found.failure());
+                         auto& device = std::get<std::optional<sync::device_answer>>(*found);
+                         if (!device) return answer(error{error_code::unavailable, "the device is not to be read yet"});
+                         answer(resolved::of(std::move(*device)));
+                       });
+                     });
+}
+
+void service::parts::deactivate_device(const field_call& call, request_context& at, answerer answer) {
+  submit<bool>(at, read_deactivation(call.arguments), std::move(answer), [](bool done) { return resolved::of(done); });
+}
+
+void service::parts::acknowledge(const field_call& call, request_context& at, answerer answer) {
+  auto what = read_acknowledgement(call.arguments, at.tenant);
+  if (!what) return answer(what.failure());
+  submit<bool>(at, std::move(*what), std::move(answer), [](bool done) { return resolved::of(done); });
+}
+
+void service::parts::set_conflict_policy(const field_call& call, request_context& at, answerer answer) {
+  submit<sync::policy>(at, read_policy(call.arguments), std::move(answer),
+                       [](sync::policy done) { return resolved::of(done); });
+}
+
+void service::parts::server_info(const field_call&, request_context&, answerer answer) {
+  server_view out;
+  out.version = options.version;
+  out.node_id = options.node_id;
+  out.api_versions = {"1"};
+  out.now = options.time->now();
+  out.limits.batch_items_max = static_cast<std::int32_t>(options.rules.batch_items_max);
+  out.limits.payload_bytes_max = static_cast<std::int32_t>(options.rules.payload_bytes_max);
+  out.limits.depth_max = static_cast<std::int32_t>(options.limits.depth);
+  out.limits.complexity_max = options.limits.complexity;
+  out.limits.idempotency_window_seconds = static_cast<std::int32_t>(options.rules.idempotency_window_ms / 1000);
+  answer(resolved::of(std::move(out)));
+}
+
+void service::parts::entity(const field_call& call, request_context& at, answerer answer) {
+  read<std::optional<sync::entity_answer>>(at, read_get_entity(call.arguments), std::move(answer));
+}
+
+void service::parts::changes(const field_call& call, request_context& at, answerer answer) {
+  auto what = read_get_changes(call.arguments, at.tenant);
+  if (!what) return answer(what.failure());
+  read<sync::change_page>(at, *what, std::move(answer));
+}
+
+void service::parts::conflict(const field_call& call, request_context& at, answerer answer) {
+  read<std::optional<sync::conflict>>(at, sync::get_conflict{read_id(call.arguments)}, std::move(answer));
+}
+
+void service::parts::conflicts(const field_call& call, request_context& at, answerer answer) {
+  auto what = read_list_conflicts(call.arguments, at.tenant);
+  if (!what) return answer(what.failure());
+  read<sync::conflict_page>(at, *what, std::move(answer));
+}
+
+void service::parts::devices(const field_call&, request_context& at, answerer answer) {
+  read<std::vector<sync::device_answer>>(at, sync::list_devices{}, std::move(answer));
+}
+
+void service::parts::device(const field_call& call, request_context& at, answerer answer) {
+  read<std::optional<sync::device_answer>>(at, sync::get_device{read_id(call.arguments)}, std::move(answer));
+}
+
+void service::parts::conflict_policies(const field_call&, request_context& at, answerer answer) {
+  read<std::vector<sync::policy>>(at, sync::list_policies{}, std::move(answer));
+}
+
+graphql::bindings service::parts::bind() {
+  graphql::bindings to(*schema);
+  bind_output(to);
+  root<server_view>(to, "Query", "serverInfo", &parts::server_info);
+  root<std::optional<sync::entity_answer>>(to, "Query", "entity", &parts::entity);
+  root<sync::change_page>(to, "Query", "changes", &parts::changes);
+  root<std::optional<sync::conflict>>(to, "Query", "conflict", &parts::conflict);
+  root<sync::conflict_page>(to, "Query", "conflicts", &parts::conflicts);
+  root<std::vector<sync::device_answer>>(to, "Query", "devices", &parts::devices);
+  root<std::optional<sync::device_answer>>(to, "Query", "device", &parts::device);
+  root<std::vector<sync::policy>>(to, "Query", "conflictPolicies", &parts::conflict_policies);
+  root<section_view>(to, "Mutation", "syncVoiceData", &parts::sync_voice_data);
+  root<section_view>(to, "Mutation", "syncOperations", &parts::sync_operations);
+  root<batch_view>(to, "Mutation", "syncBatch", &parts::sync_batch);
+  root<sync::resolution_answer>(to, "Mutation", "resolveConflict", &parts::resolve_conflict);
+  root<sync::device_answer>(to, "Mutation", "registerDevice", &parts::register_device);
+  root<bool>(to, "Mutation", "deactivateDevice", &parts::deactivate_device);
+  root<bool>(to, "Mutation", "acknowledge", &parts::acknowledge);
+  root<sync::policy>(to, "Mutation", "setConflictPolicy", &parts::set_conflict_policy);
+  return to;
+}
+
+std::optional<error> service::parts::admit(const graphql::admission& what) {
+  auto& at = *static_cast<request_context*>(what.context);
+  const bool mutates = what.kind == graphql::ast::operation_kind::mutation;
+  if (mutates && !at.may_mutate) {
+    at.method_not_allowed = true;
+    return error{error_code::bad_user_input, "a mutation needs POST"};
+  }
+  double cost = 0;
+  for (const auto field : what.root_fields) cost += sync::weight_of(field, mutates);
+  const auto retry_after_ms =
+      limiter.take(at.who.tenant, at.who.user, at.address, cost, options.time->monotonic_us());
+  if (!retry_after_ms) return std::nullopt;
+  refused_for_rate.fetch_add(1, std::memory_order_relaxed);
+  return error{error_code::rate_limited, "too many requests; come back after retryAfterMs", {}, retry_after_ms};
+}
+
+service::service(service_options options) : parts_(std::make_unique<parts>(std::move(options))) {
+  auto bound = parts_->bind();
+  for (const auto& wrong : bound.check()) log::error("the API does not fit its schema: {}", wrong);
+  MOORING_CHECK(bound.check().empty(), "every field of the schema is bound");
+  MOORING_CHECK(check_layout(*parts_->schema).empty(), "arguments are read in the schema's order");
+
+  graphql::engine_options engine;
+  engine.admit = [at = parts_.get()](const graphql::admission& what) { return at->admit(what); };
+  engine.scalars = {{"DateTime", graphql::custom_scalar::opaque_string},
+                    {"Cursor", graphql::custom_scalar::opaque_string},
+                    {"JSON", graphql::custom_scalar::json_document}};
+  engine.introspection = parts_->options.introspection;
+  engine.limits = parts_->options.limits;
+  engine.parse.source_bytes_max = static_cast<std::uint32_t>(parts_->options.document_bytes_max);
+  engine.prepared_max = parts_->options.documents_cached_max;
+  parts_->engine = std::make_unique<graphql::engine>(*parts_->schema, std::move(bound), std::move(engine));
+}
+
+service::~service() = default;
+
+void service::execute(const service_request& request, std::function<void(service_answer)> done) const {
+  auto context = std::make_shared<request_context>();
+  context->tenant = request.who.tenant;
+  context->who = request.who;
+  context->backend = request.backend;
+  context->address = request.address;
+  context->may_mutate = request.may_mutate;
+  context->bytes = request.bytes;
+  context->arrived_us = request.arrived_us;
+
+  graphql::request what;
+  what.query = request.query;
+  what.operation_name = request.operation_name;
+  what.variables = request.variables;
+  what.extensions = request.extensions;
+  what.request_id = request.request_id;
+  what.context = context;
+  parts_->engine->execute(what, [at = std::move(context), done = std::move(done)](graphql::response response) {
+    done({std::move(response), at->method_not_allowed});
+  });
+}
+
+std::string service::unauthenticated_body(std::uint64_t request_id) {
+  return graphql::engine::error_body({error_code::unauthenticated, "a valid token is needed"}, request_id);
+}
+
+const graphql::engine& service::engine() const { return *parts_->engine; }
+
+const std::vector<std::unique_ptr<field_outcomes>>& service::outcomes() const { return parts_->outcomes; }
+
+std::uint64_t service::rate_limited() const { return parts_->refused_for_rate; }
+
+std::vector<std::string> service::check() {
+  parts all(service_options{});
+  auto wrong = all.bind().check();
+  for (auto& one : check_layout(*all.schema)) wrong.push_back(std::move(one));
+  return wrong;
+}
+
+std::string_view service::sdl() { return schema_text; }
+
+} // namespace mooring::api
