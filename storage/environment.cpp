@@ -18,6 +18,8 @@
 
 #include <lmdb.h>
 
+#include "storage/files.hpp"
+
 namespace mooring::storage {
 
 namespace {
@@ -36,11 +38,6 @@ error lmdb_error(const char* what, int code) {
   const bool full = code == MDB_MAP_FULL || code == ENOSPC || code == EDQUOT;
   return error{full ? error_code::storage_full : error_code::internal,
                std::string(what) + ": " + mdb_strerror(code)};
-}
-
-error os_error(const std::string& what, int code) {
-  return error{code == ENOENT ? error_code::not_found : error_code::internal,
-               what + ": " + std::strerror(code)};
 }
 
 MDB_val to_val(std::string_view bytes) {
@@ -362,12 +359,17 @@ result<void> fill_up(MDB_env* env, const std::filesystem::path& data) {
   MDB_envinfo info{};
   MDB_stat stat{};
   if (mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &stat) != 0) return {};
+  const auto needed = (static_cast<std::uint64_t>(info.me_last_pgno) + 1) * stat.ms_psize;
   struct stat file {};
   if (::stat(data.c_str(), &file) != 0) return os_error(data.string(), errno);
-  const auto needed = (static_cast<std::uint64_t>(info.me_last_pgno) + 1) * stat.ms_psize;
   if (static_cast<std::uint64_t>(file.st_size) >= needed) return {};
-  if (::truncate(data.c_str(), static_cast<off_t>(needed)) != 0)
-    return os_error(data.string() + " is shorter than it should be and cannot be filled up", errno);
+  const int fd = ::open(data.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return os_error(data.string() + " is shorter than it should be", errno);
+  // Not truncate(2): another process may be the writer (a hot backup) and have made the file longer by now.
+  const int code = ::fallocate(fd, 0, static_cast<off_t>(needed - 1), 1) == 0 ? 0 : errno;
+  ::close(fd);
+  if (code != 0)
+    return os_error(data.string() + " is shorter than it should be and cannot be filled up", code);
   return {};
 }
 
@@ -567,15 +569,6 @@ int copy_through_own_map(const char* folder, std::uint64_t map_bytes, int target
   return code;
 }
 
-result<void> flush_folder(const std::filesystem::path& folder) {
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return os_error(folder.string(), errno);
-  const int code = ::fsync(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  if (code != 0) return os_error("flushing " + folder.string(), code);
-  return {};
-}
-
 } // namespace
 
 result<void> environment::copy_to(const std::filesystem::path& target) {
@@ -614,7 +607,7 @@ result<void> environment::copy_to(const std::filesystem::path& target) {
   }
   if (done.ok() && ::fsync(fd) != 0) done = os_error("flushing " + target.string(), errno);
   if (::close(fd) != 0 && done.ok()) done = os_error("closing " + target.string(), errno);
-  if (done.ok()) done = flush_folder(target.has_parent_path() ? target.parent_path() : ".");
+  if (done.ok()) done = flush_folder(parent_of(target));
   if (!done.ok()) ::unlink(target.c_str());
   return done;
 }

@@ -15,7 +15,10 @@ constexpr std::int64_t pending_count_most = 1'000'000;
 class answering {
  public:
   answering(tenant_store& store, directory& names, const sync::caller& who, const query_setting& setting)
-      : store_(store), names_(names), who_(who), setting_(setting) {
+      : store_(store)
+      , names_(names)
+      , who_(who)
+      , setting_(setting) {
     if (const auto user = store.find_user(who.user)) user_ = user->number;
   }
 
@@ -32,12 +35,14 @@ class answering {
     page.upto = what.since.value_or(0);
     if (what.since && *what.since < store_.swept())
       return error{error_code::bad_user_input,
-                   "the cursor is older than what is kept: read again with since null, then go on from there", "since"};
+                   "the cursor is older than what is kept: read again with since null, then go on from there",
+                   "since"};
     const auto wanted = static_cast<std::size_t>(what.first);
     page.entities.reserve(std::min<std::size_t>(wanted, 1000));
     std::size_t looked_at = 0;
     store_.scan_feed(page.upto, [&](const feed_slot_view& slot) {
-      if (slot.kind == sync::slot_kind::entity && sync::holds(what.domains, slot.in) && sync::may_see(user_, slot.owner)) {
+      if (slot.kind == sync::slot_kind::entity && sync::holds(what.domains, slot.in) &&
+          sync::may_see(user_, slot.owner)) {
         if (page.entities.size() == wanted) {
           page.has_more = true;
           return false;

@@ -1,4 +1,5 @@
-// Answers the API's queries from one tenant's tables: visibility, paging, names. domain.md, "The change feed".
+// Answers the API's queries from one tenant's tables: visibility, paging, names. domain.md, "The change
+// feed".
 #pragma once
 
 #include <functional>

@@ -14,7 +14,8 @@ std::optional<tenant_row> next_tenant(const read_transaction& snapshot, tenant_h
       if (!parts) return false;
       passed = parts->tenant;
       if (parts->in != table::counters) return false;
-      if (auto counters = decode_counters(key, value)) found = tenant_row{parts->tenant, std::move(counters->tenant)};
+      if (auto counters = decode_counters(key, value))
+        found = tenant_row{parts->tenant, std::move(counters->tenant)};
       return false;
     });
     if (found || !passed) return found;
