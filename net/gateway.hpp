@@ -1,7 +1,8 @@
-// What the network layer calls, and what it needs to know of a request: the border between sockets and the rest.
+// What the network layer calls, and what it needs to know of a request: the border between sockets and the
+// rest.
 //
-// `net` knows nothing of actors, GraphQL or sync. One gateway per network thread; every call and every completion of
-// it happens on that thread.
+// `net` knows nothing of actors, GraphQL or sync. One gateway per network thread; every call and every
+// completion of it happens on that thread.
 #pragma once
 
 #include <cstdint>
@@ -34,21 +35,22 @@ enum class transport : std::uint8_t { websocket, http_get, http_post };
 struct graphql_request {
   std::shared_ptr<const identity> who; // null: no token was sent (HTTP); the gateway answers UNAUTHENTICATED
   transport via = transport::websocket;
-  std::string_view query;              // may be empty when `extensions` names a persisted query
-  std::string_view operation_name;     // empty: not given
-  json_value variables;                // absent, null or an object
-  json_value extensions;               // absent, null or an object
-  std::string_view remote_address;     // without port, for the rate limit per address
-  std::uint64_t bytes = 0;             // of the frame or body
-  std::uint64_t request_id = 0;        // unique in this process' life; as hexadecimal in logs and errors
-  std::int64_t arrived_us = 0;         // monotonic
+  std::string_view query;          // may be empty when `extensions` names a persisted query
+  std::string_view operation_name; // empty: not given
+  json_value variables;            // absent, null or an object
+  json_value extensions;           // absent, null or an object
+  std::string_view remote_address; // without port, for the rate limit per address
+  std::uint64_t bytes = 0;         // of the frame or body
+  std::uint64_t connection_id = 0;     // of a WebSocket, as in connection_opened; 0 for HTTP
+  std::uint64_t request_id = 0;    // unique in this process' life; as hexadecimal in logs and errors
+  std::int64_t arrived_us = 0;     // monotonic
 };
 
 struct graphql_answer {
-  std::string body;                    // the ExecutionResult: {"data":…} and/or {"errors":[…]}
-  bool executed = true;                // false: refused before execution, `data` is not in the body
-  bool method_not_allowed = false;     // a mutation by GET
-  std::optional<error_code> refused;   // the code of the refusal, for the HTTP status
+  std::string body;                  // the ExecutionResult: {"data":…} and/or {"errors":[…]}
+  bool executed = true;              // false: refused before execution; the body is exactly {"errors":[…]}
+  bool method_not_allowed = false;   // a mutation by GET
+  std::optional<error_code> refused; // the code of the refusal, for the HTTP status
   std::optional<std::int64_t> retry_after_ms;
 };
 
@@ -66,7 +68,8 @@ class gateway {
   virtual ~gateway() = default;
   // Calls `done` exactly once, now or later, on this thread. Never blocks.
   virtual void execute(const graphql_request& request, completion done) = 0;
-  // A WebSocket connection was authenticated or renewed, and has ended. For closing on deactivation and for presence.
+  // A WebSocket connection was authenticated or renewed, and has ended. For closing on deactivation and for
+  // presence.
   virtual void connection_opened(std::uint64_t connection_id, std::shared_ptr<const identity> who,
                                  std::weak_ptr<connection_handle> connection) = 0;
   virtual void connection_closed(std::uint64_t connection_id) = 0;

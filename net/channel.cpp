@@ -1,0 +1,223 @@
+#include "net/channel.hpp"
+
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <sys/socket.h>
+
+namespace mooring::net {
+
+namespace {
+// Outgoing buffers go round between the connections of a thread: an idle connection holds none, and a busy
+// one gets one that has its size already.
+constexpr std::size_t spare_buffers_max = 64;
+constexpr std::size_t spare_buffer_bytes_max = 64 << 10;
+thread_local std::vector<std::string> spare_buffers;
+
+io_error from_errno(int number) {
+  return {number, boost::system::system_category()};
+}
+} // namespace
+
+channel::channel(tcp_socket socket, const tls_context& tls, net_counters& counters)
+    : socket_(std::move(socket))
+    , counters_(counters) {
+  io_error ignored;
+  socket_.non_blocking(true, ignored);
+  socket_.native_non_blocking(true, ignored);
+  if (tls == nullptr) return;
+  tls_ = SSL_new(tls.get());
+  MOORING_CHECK(tls_ != nullptr, "memory for a TLS connection");
+  BIO* bio = BIO_new_socket(socket_.native_handle(), BIO_NOCLOSE);
+  SSL_set_bio(tls_, bio, bio);
+  SSL_set_accept_state(tls_);
+  counters_.tls_connections.add();
+}
+
+channel::~channel() {
+  if (tls_ != nullptr) {
+    SSL_free(tls_);
+    counters_.tls_connections.subtract();
+  }
+}
+
+void channel::close() {
+  io_error ignored;
+  socket_.close(ignored);
+}
+
+void channel::cancel_read() {
+  io_error ignored;
+  socket_.cancel(ignored);
+}
+
+channel::attempt channel::tls_outcome(int result) {
+  const auto number = errno;
+  switch (SSL_get_error(tls_, result)) {
+  case SSL_ERROR_WANT_READ: return {0, want::read, {}};
+  case SSL_ERROR_WANT_WRITE: return {0, want::write, {}};
+  case SSL_ERROR_ZERO_RETURN: return {0, want::nothing, asio::error::eof};
+  case SSL_ERROR_SYSCALL:
+    return {0, want::nothing, number != 0 ? from_errno(number) : io_error(asio::error::eof)};
+  default: return {0, want::nothing, asio::error::connection_aborted}; // the peer broke the protocol
+  }
+}
+
+channel::attempt channel::try_tls_read(void* to, std::size_t bytes) {
+  if (!socket_.is_open()) return {0, want::nothing, asio::error::operation_aborted};
+  ERR_clear_error();
+  errno = 0;
+  std::size_t got = 0;
+  const auto result = SSL_read_ex(tls_, to, bytes, &got);
+  if (result == 1) return {got, want::nothing, {}};
+  return tls_outcome(result);
+}
+
+channel::attempt channel::try_write(const char* from, std::size_t bytes) {
+  if (!socket_.is_open()) return {0, want::nothing, asio::error::operation_aborted};
+  if (tls_ != nullptr) {
+    ERR_clear_error();
+    errno = 0;
+    std::size_t written = 0;
+    const auto result = SSL_write_ex(tls_, from, bytes, &written);
+    if (result == 1) return {written, want::nothing, {}};
+    return tls_outcome(result);
+  }
+  for (;;) {
+    const auto written = ::send(socket_.native_handle(), from, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (written >= 0) return {static_cast<std::size_t>(written), want::nothing, {}};
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return {0, want::write, {}};
+    return {0, want::nothing, from_errno(errno)};
+  }
+}
+
+void channel::wait_for(want what, std::function<void(io_error)> then) {
+  socket_.async_wait(what == want::write ? tcp_socket::wait_write : tcp_socket::wait_read, std::move(then));
+}
+
+void channel::async_handshake(std::function<void(io_error)> done) {
+  step_handshake(std::move(done));
+}
+
+void channel::step_handshake(std::function<void(io_error)> done) {
+  if (!socket_.is_open()) return done(asio::error::operation_aborted);
+  ERR_clear_error();
+  errno = 0;
+  const auto result = SSL_do_handshake(tls_);
+  if (result == 1) return done({});
+  const auto outcome = tls_outcome(result);
+  if (outcome.waits_for == want::nothing) return done(outcome.failure);
+  wait_for(outcome.waits_for,
+           [this, held = owner_->keep_alive(), done = std::move(done)](io_error failure) mutable {
+             if (failure) return done(failure);
+             step_handshake(std::move(done));
+           });
+}
+
+std::string& channel::outgoing() {
+  if (outgoing_.empty() && !spare_buffers.empty()) {
+    outgoing_ = std::move(spare_buffers.back());
+    spare_buffers.pop_back();
+  }
+  // What left already goes when it is the larger part, so that a queue that never empties does not grow for
+  // ever.
+  if (sent_ > (std::size_t{64} << 10) && sent_ > outgoing_.size() / 2) {
+    outgoing_.erase(0, sent_);
+    sent_ = 0;
+  }
+  return outgoing_;
+}
+
+void channel::flush() {
+  if (write_waits_ || is_broken_) return;
+  while (sent_ < outgoing_.size()) {
+    const auto wrote = try_write(outgoing_.data() + sent_, outgoing_.size() - sent_);
+    if (wrote.failure) return broken();
+    if (wrote.waits_for != want::nothing) {
+      write_waits_ = true;
+      owner_->on_write_blocked();
+      wait_for(wrote.waits_for, [this, held = owner_->keep_alive()](io_error failure) {
+        write_waits_ = false;
+        if (failure) return broken();
+        flush();
+        if (!write_waits_ && !is_broken_) owner_->on_drained();
+      });
+      return;
+    }
+    sent_ += wrote.bytes;
+    bytes_sent_ += wrote.bytes;
+    counters_.bytes_sent.add(wrote.bytes);
+  }
+  sent_ = 0;
+  outgoing_.clear();
+  if (outgoing_.capacity() <= spare_buffer_bytes_max && spare_buffers.size() < spare_buffers_max)
+    spare_buffers.push_back(std::move(outgoing_));
+  outgoing_ = std::string();
+  if (finishing_) finish_when_drained();
+}
+
+void channel::broken() {
+  if (is_broken_) return;
+  is_broken_ = true;
+  std::string().swap(outgoing_);
+  sent_ = 0;
+  close();
+  const auto held = owner_->keep_alive();
+  if (finishing_) {
+    asio::post(socket_.get_executor(),
+               [held, done = std::exchange(finishing_, nullptr)] { done(asio::error::broken_pipe); });
+  }
+  owner_->on_broken();
+}
+
+void channel::async_finish(std::function<void(io_error)> done) {
+  finishing_ = std::move(done);
+  if (is_broken_ || !socket_.is_open()) {
+    asio::post(socket_.get_executor(),
+               [held = owner_->keep_alive(), then = std::exchange(finishing_, nullptr)] {
+                 then(asio::error::operation_aborted);
+               });
+    return;
+  }
+  owner_->on_finishing();
+  flush();
+  if (finishing_ && queued_bytes() == 0 && !write_waits_) finish_when_drained();
+}
+
+void channel::finish_when_drained() {
+  auto done = std::exchange(finishing_, nullptr);
+  if (tls_ != nullptr) {
+    ERR_clear_error();
+    SSL_shutdown(
+        tls_); // sends close_notify; a full socket loses it, which the peer sees as an end all the same
+    ERR_clear_error();
+  }
+  ::shutdown(socket_.native_handle(), SHUT_WR);
+  discard(owner_->keep_alive(), std::move(done));
+}
+
+void channel::discard(std::shared_ptr<void> held, std::function<void(io_error)> done) {
+  socket_.async_wait(tcp_socket::wait_read,
+                     [this, held = std::move(held), done = std::move(done)](io_error failure) mutable {
+                       if (failure) return done(failure);
+                       char bytes[4096];
+                       // A fast sender does not get the thread for itself: after 256 KiB others have their
+                       // turn.
+                       for (int round = 0; round < 64; ++round) {
+                         const auto got = ::recv(socket_.native_handle(), bytes, sizeof bytes, MSG_DONTWAIT);
+                         if (got > 0) continue;
+                         if (got < 0 && errno == EINTR) continue;
+                         if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+                           return discard(std::move(held), std::move(done));
+                         return done(got == 0 ? io_error(asio::error::eof) : from_errno(errno));
+                       }
+                       discard(std::move(held), std::move(done));
+                     });
+}
+
+} // namespace mooring::net

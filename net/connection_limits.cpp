@@ -1,0 +1,24 @@
+#include "net/connection_limits.hpp"
+
+namespace mooring::net {
+
+bool connection_limits::enter(address_key address) {
+  if (address != 0) {
+    const std::lock_guard lock(mutex_);
+    auto& held = by_address_[address];
+    if (held >= per_address_max_) return false;
+    ++held;
+  }
+  open_.fetch_add(1, std::memory_order_relaxed);
+  return true;
+}
+
+void connection_limits::leave(address_key address) {
+  open_.fetch_sub(1, std::memory_order_relaxed);
+  if (address == 0) return;
+  const std::lock_guard lock(mutex_);
+  const auto found = by_address_.find(address);
+  if (found != by_address_.end() && --found->second == 0) by_address_.erase(found);
+}
+
+} // namespace mooring::net

@@ -1,0 +1,38 @@
+// How many connections there are, in all and per address; shared by the network threads.
+//
+// An IPv6 address counts as its /64, which one customer usually holds whole. Loopback is not counted per
+// address: a reverse proxy on this host brings everybody.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <unordered_map>
+
+namespace mooring::net {
+
+// The first 64 bits of an IPv6 address, an IPv4 address, or 0 for loopback and what is not counted.
+using address_key = std::uint64_t;
+
+class connection_limits {
+ public:
+  connection_limits(std::size_t in_all, std::size_t per_address)
+      : in_all_max_(in_all)
+      , per_address_max_(per_address) {}
+
+  bool is_full() const { return open_.load(std::memory_order_relaxed) >= in_all_max_; }
+  // False when the address holds its share already. A success is paired with `leave`.
+  bool enter(address_key address);
+  void leave(address_key address);
+  std::size_t open() const { return open_.load(std::memory_order_relaxed); }
+
+ private:
+  const std::size_t in_all_max_;
+  const std::size_t per_address_max_;
+  std::atomic<std::size_t> open_{0};
+  std::mutex mutex_;
+  std::unordered_map<address_key, std::size_t> by_address_;
+};
+
+} // namespace mooring::net

@@ -1,0 +1,97 @@
+// What every connection has: its channel, its place on the thread and in the limits, its deadlines.
+//
+// Internal to net. Lives on one network thread, kept by network_thread::sessions_ and by pending operations.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "net/channel.hpp"
+#include "net/network_thread.hpp"
+
+namespace mooring::net {
+
+// Frees the place in the limits when the connection ends, whichever session holds it then.
+class connection_place {
+ public:
+  connection_place(connection_limits& limits, address_key key)
+      : limits_(&limits)
+      , key_(key) {}
+  connection_place(connection_place&& other) noexcept
+      : limits_(other.limits_)
+      , key_(other.key_) {
+    other.limits_ = nullptr;
+  }
+  connection_place& operator=(connection_place&&) = delete;
+  ~connection_place() {
+    if (limits_ != nullptr) limits_->leave(key_);
+  }
+
+ private:
+  connection_limits* limits_;
+  address_key key_;
+};
+
+// A connection's parts, handed on at an upgrade.
+struct connection {
+  std::unique_ptr<channel> wire;
+  std::string remote_address;
+  connection_place place;
+};
+
+class session : public std::enable_shared_from_this<session>, public channel_owner, public wheel_timer {
+ public:
+  session(network_thread& thread, connection parts);
+  virtual ~session();
+
+  virtual void on_answer(operation_table::ticket ticket, operation_table::operation& operation,
+                         graphql_answer&& answer) = 0;
+  virtual void begin_stop() = 0;  // the server stops: finish what is in flight, then close
+  virtual void force_close() = 0; // the drain time is over: close now, whatever is in flight
+  virtual void close_by_gateway(std::uint16_t code, const std::string& reason) = 0;
+  // Cuts the connection and leaves the thread.
+  void abort();
+
+  void flush();
+  bool dirty = false;
+
+  std::shared_ptr<void> keep_alive() final { return shared_from_this(); }
+  void on_received(std::size_t bytes) override;
+  void on_read_waits() override;
+  void on_write_blocked() override;
+  void on_drained() override;
+  void on_broken() override;
+  void on_finishing() override;
+
+ protected:
+  // Sets the deadline again from what the session waits for now; a deadline that passed acts.
+  void on_timer(std::int64_t now_ms) final;
+  // The earliest moment the session must look at the clock; and the look itself. check_deadlines may end the
+  // session.
+  virtual std::int64_t next_deadline_ms() const = 0;
+  virtual void check_deadlines(std::int64_t now_ms) = 0;
+  virtual void on_end() {}
+  void arm();
+
+  // The progress rule of server_options: `timeout_ms` and a second for each bytes_per_second_min that moved.
+  std::int64_t progress_deadline(std::int64_t since_ms, std::uint64_t bytes, std::int64_t timeout_ms) const;
+  std::int64_t write_deadline_ms() const;
+
+  static constexpr std::int64_t never = INT64_MAX;
+
+  network_thread& thread_;
+  connection connection_;
+  channel& wire_;
+  std::int64_t last_received_ms_;
+  std::int64_t receiving_since_ms_ = 0; // 0: no message is partly here
+  std::uint64_t receiving_bytes_ = 0;
+  std::int64_t write_blocked_since_ms_ = 0;
+  std::uint64_t sent_when_blocked_ = 0;
+  std::int64_t finishing_since_ms_ = 0;
+  bool ended_ = false;
+};
+
+std::shared_ptr<session> make_http_session(network_thread& thread, connection parts);
+
+} // namespace mooring::net
