@@ -56,7 +56,8 @@ export function line(r) {
     return `${name} ${number(r.connections)} connections: ${number(r.resident_bytes_per_connection)} bytes each`;
   return `${name} ${String(r.in_flight).padStart(5)} at a time  ${number(r.operations_per_s).padStart(9)} op/s  ` +
     `${number(r.items_per_s).padStart(9)} items/s  p50 ${time(r.p50_us).padStart(8)}  p99 ${time(r.p99_us).padStart(8)}  ` +
-    `CPU ${number(r.server_cpu_us_per_operation, 1).padStart(8)} µs/op` + (r.failures ? `  ${r.failures} FAILED` : '');
+    `CPU ${number(r.server_cpu_us_per_operation, 1).padStart(8)} µs/op` +
+    (r.other_cores > 0.2 ? `  (others kept ${number(r.other_cores, 1)} cores busy)` : '') + (r.failures ? `  ${r.failures} FAILED` : '');
 }
 
 function table(header, rows) {
@@ -75,11 +76,12 @@ function measurements(name, results) {
   } else {
     const isFlat = name === 'F';
     body = table(['server', isFlat ? 'store' : 'at a time', ...(isFlat ? ['operation'] : []), 'operations/s', 'items/s', 'p50', 'p95',
-      'p99', 'p99.9', 'CPU µs/op', 'CPU µs/item', 'in the kernel', 'peak MiB'],
+      'p99', 'p99.9', 'CPU µs/op', 'CPU µs/item', 'in the kernel', 'peak MiB', 'others'],
     mine.map(r => [r.target, number(isFlat ? r.entities : r.in_flight), ...(isFlat ? [r.case] : []),
       number(r.operations_per_s), number(r.items_per_s), time(r.p50_us), time(r.p95_us), time(r.p99_us), time(r.p999_us),
       number(r.server_cpu_us_per_operation, 1), number(r.server_cpu_us_per_item, 2),
-      `${number(r.server_system_share * 100)} %`, number(r.resident_peak_kib / 1024)]));
+      `${number(r.server_system_share * 100)} %`, number(r.resident_peak_kib / 1024),
+      number(r.other_cores, 1)]));
   }
   return `### ${name}: ${groups[name].title}\n\n${body}\n`;
 }
@@ -152,6 +154,8 @@ Made by \`bench/run\`; the questions are in the table of targets, what the figur
   Servers and the load generator share the machine; the servers of a group ran in turn, on fresh data folders.
 - Every answer was checked by the generator, and was given after its flush to the disk. A connection has one operation
   in flight. The CPU time is the server's process alone, all its threads.
+- "others" are the cores that neither the server nor the generator kept busy during the run: where it is not near 0, other
+  work disturbed the run, and throughput and latencies say little; the CPU time suffers less.
 - echo: a raw Boost.Beast WebSocket echo of A's frames, one thread. peer: Node.js with graphql (compiled documents),
   graphql-ws, ws and lmdb, one process.
 

@@ -152,12 +152,14 @@ void fleet::run(workload& what, std::size_t connections, const run_options& opti
 
   cpu_time server_before{};
   cpu_time own_before{};
+  std::int64_t machine_before = 0;
   std::int64_t measured_from = 0;
   const auto begin_recording = [&] {
     stats.latency.clear();
     stats.operations = stats.items = 0;
     server_before = cpu_time_of(options.server);
     own_before = cpu_time_of(getpid());
+    machine_before = machine_busy_ticks();
     measured_from = monotonic_ns();
     recording_ = true;
   };
@@ -171,6 +173,10 @@ void fleet::run(workload& what, std::size_t connections, const run_options& opti
     stats.server_system_share =
         user + system > 0 ? static_cast<double>(system) / static_cast<double>(user + system) : 0;
     stats.own_cpu_ns = cpu_time_of(getpid()).total_ns - own_before.total_ns;
+    const auto machine = static_cast<double>(machine_busy_ticks() - machine_before) /
+                         static_cast<double>(sysconf(_SC_CLK_TCK));
+    const auto ours = static_cast<double>(stats.server_cpu_ns + stats.own_cpu_ns) / 1e9;
+    stats.other_cores = std::max(0.0, machine - ours) / stats.seconds;
   };
 
   const auto start = monotonic_ns();

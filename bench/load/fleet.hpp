@@ -55,6 +55,7 @@ struct run_stats {
   std::int64_t server_cpu_ns = 0;
   double server_system_share = 0; // of its CPU time
   std::int64_t own_cpu_ns = 0;
+  double other_cores = 0; // kept busy by neither the server nor us
   histogram latency;
   std::uint64_t failures = 0;
   std::string first_failure;

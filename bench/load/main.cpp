@@ -127,10 +127,10 @@ int report(const arguments& a, const run_stats& r) {
              us(r.latency.percentile(0.999)), us(r.latency.max()));
   fmt::print(
       "\"server_cpu_us_per_operation\":{:.2f},\"server_cpu_us_per_item\":{:.3f},\"server_cores\":{:.3f},"
-      "\"server_system_share\":{:.2f},\"generator_cpu_us_per_operation\":{:.2f},",
+      "\"server_system_share\":{:.2f},\"generator_cpu_us_per_operation\":{:.2f},\"other_cores\":{:.2f},",
       per(r.server_cpu_ns, r.operations), per(r.server_cpu_ns, r.items),
       static_cast<double>(r.server_cpu_ns) / 1e9 / r.seconds, r.server_system_share,
-      per(r.own_cpu_ns, r.operations));
+      per(r.own_cpu_ns, r.operations), r.other_cores);
   fmt::print("\"resident_kib\":{},\"anonymous_kib\":{},\"resident_peak_kib\":{},\"failures\":{},\"first_"
              "failure\":{}}}\n",
              memory.resident_kib, memory.anonymous_kib, memory.resident_peak_kib, r.failures,

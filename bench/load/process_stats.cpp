@@ -36,6 +36,22 @@ cpu_time cpu_time_of(pid_t process) {
   return used;
 }
 
+std::int64_t machine_busy_ticks() {
+  std::int64_t busy = 0;
+  if (std::FILE* file = std::fopen("/proc/stat", "r")) {
+    long long user = 0;
+    long long nice = 0;
+    long long system = 0;
+    long long interrupts = 0;
+    long long soft_interrupts = 0;
+    if (std::fscanf(file, "cpu %lld %lld %lld %*d %*d %lld %lld", &user, &nice, &system, &interrupts,
+                    &soft_interrupts) == 5)
+      busy = user + nice + system + interrupts + soft_interrupts;
+    std::fclose(file);
+  }
+  return busy;
+}
+
 memory_use memory_of(pid_t process) {
   memory_use used;
   const auto path = "/proc/" + std::to_string(process) + "/status";

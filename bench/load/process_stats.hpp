@@ -15,6 +15,9 @@ struct cpu_time {
 // Zeroes when there is no such process.
 cpu_time cpu_time_of(pid_t process);
 
+// CPU time that the whole machine has spent, idle time and waiting for disks left out; ticks of 1/100 s.
+std::int64_t machine_busy_ticks();
+
 struct memory_use {
   std::int64_t resident_kib = 0;      // VmRSS, with the pages of the mapped data file
   std::int64_t anonymous_kib = 0;     // RssAnon: what the process itself allocated
