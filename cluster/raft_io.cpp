@@ -262,7 +262,13 @@ message_body raft_io_adapter::convert(const raft_message& from) {
   }
   case RAFT_IO_REQUEST_VOTE_RESULT: {
     const auto& args = from.request_vote_result;
-    return request_vote_result{args.term, args.vote_granted, args.pre_vote == raft_tribool_true};
+    request_vote_result body{args.term, args.vote_granted, args.pre_vote == raft_tribool_true};
+    // R8. libraft answers a refused pre-vote with the candidate's own term. If the only electable replica has
+    // an older term than the others, it would ask, be refused for its term, and never learn a newer one: no
+    // leader, for ever.
+    if (options_.refused_pre_vote_tells_term && body.pre_vote && !body.granted)
+      body.term = std::max(body.term, store_.hard().term);
+    return body;
   }
   case RAFT_IO_INSTALL_SNAPSHOT: {
     const auto& args = from.install_snapshot;

@@ -1,10 +1,11 @@
 // raft_io: libraft's window to disk and network, on our replica_store and message codec. It carries those of
-// the seven rules of docs/decisions/0002-libraft.md that live below raft; the shard carries the others.
+// the rules of docs/decisions/0004-libraft.md that live below raft; the shard carries the others.
 //
-//   R1 append is durable when it returns; its completion is queued and delivered by drain(), never inside a
-//   call. R3 a success reply claims no more than the message it answers has proved. R4 the term never goes
-//   back and a term has one vote: breaking either stops the process. R5 after a storage error nothing is
-//   completed and nothing leaves: the shard closes raft and loads again.
+//   R1  append is durable when it returns; its completion is queued, and delivered by drain().
+//   R3  a success reply claims no more than the message it answers has proved.
+//   R4  the term never goes back, and a term has one vote: breaking either stops the process.
+//   R5  after a storage error nothing is completed and nothing leaves: the shard loads again.
+//   R8  a refused pre-vote tells the candidate our term.
 //
 // Messages wait in an outbox until the shard has drained, so that none leaves a step that failed half way.
 //
@@ -46,7 +47,9 @@ struct raft_io_options {
   std::size_t message_bytes_max = 4u << 20; // of one append_entries, unless its first entry alone is larger
   std::size_t message_entries_max = 1024;
   std::size_t snapshot_bytes_max = 64u << 20;
-  bool clamp_success_replies = true; // R3. Off only in the test that shows why it is needed
+  // Off only in the tests that show why they are needed.
+  bool clamp_success_replies = true;       // R3
+  bool refused_pre_vote_tells_term = true; // R8
 };
 
 class raft_io_adapter {

@@ -231,6 +231,7 @@ result<void> shard::impl::start() {
   io_options.message_bytes_max = options.message_bytes_max;
   io_options.snapshot_bytes_max = options.snapshot_bytes_max;
   io_options.clamp_success_replies = options.rules.clamp_success_replies;
+  io_options.refused_pre_vote_tells_term = options.rules.refused_pre_vote_tells_term;
   next->io = std::make_unique<raft_io_adapter>(*next->store, std::move(contents), *this, io_options);
 
   next->fsm.version = 2;

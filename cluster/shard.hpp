@@ -16,9 +16,8 @@
 //      └────────── any storage error, from everywhere: R5. tick() reloads ────────
 //
 // Errors of propose:
-//   unavailable        not leading, or another proposal is in flight, or the shard stopped or lost its lead
-//   before it
-//                      knew. In the last case the outcome is unknown: retry with the same idempotency key.
+//   unavailable        not leading, or a proposal is in flight: nothing was written. Or the shard stopped or
+//                      lost its lead before it knew: retry with the same idempotency key.
 //   storage_full       nothing was written; heals when space returns. Reading goes on.
 //   payload_too_large  the entry is larger than entry_bytes_max.
 //   internal           the body does not decode, or writes keys outside the tables.
@@ -81,8 +80,9 @@ struct apply_settings {
 
 // Rules that only the simulator switches off, to show that it would notice.
 struct rule_switches {
-  bool clamp_success_replies = true; // R3
-  bool barrier_on_election = true;   // R2
+  bool clamp_success_replies = true;       // R3
+  bool barrier_on_election = true;         // R2
+  bool refused_pre_vote_tells_term = true; // R8
 };
 
 struct shard_options {

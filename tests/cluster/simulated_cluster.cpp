@@ -258,6 +258,22 @@ void simulated_cluster::check_tables(node& at, log_index applied) {
     violate(fmt::format("node {}: the tables at {} are not what the committed entries make", at.id, applied));
 }
 
+std::string simulated_cluster::describe() const {
+  std::string out;
+  for (const auto& each : nodes_) {
+    if (!each->shard) {
+      out += fmt::format("\n  node {}: down", each->id);
+      continue;
+    }
+    const auto& at = *each->shard;
+    out += fmt::format(
+        "\n  node {}: {} in term {}, leader {}, log to {}, committed {}, applied {}, {} pending{}", each->id,
+        to_string(at.state()), at.term(), at.leader().value_or(0), at.last_index(), at.committed_index(),
+        at.applied_index(), at.stats().pending_entries, at.stats().apply_blocked ? ", disk full" : "");
+  }
+  return out;
+}
+
 bool simulated_cluster::converge(int rounds) {
   for (int round = 0; round < rounds && !violation_; ++round) {
     advance_ms(60);
@@ -272,6 +288,8 @@ bool simulated_cluster::converge(int rounds) {
     }
     const auto at = leader();
     if (!at) continue;
+    if (round % 20 == 10)
+      propose(*at, one_row("heal", std::to_string(round))); // old tails give way to a new entry
     bool same = true;
     for (const auto& each : nodes_)
       same = same && each->shard && each->shard->state() != shard_state::stopped &&

@@ -72,6 +72,7 @@ class simulated_cluster {
   std::optional<node_id> leader() const; // one that may propose
   const std::string* committed_body(log_index index) const;
   cluster_totals totals() const;
+  std::string describe() const; // one line for each node, for the reader of a failure
 
  private:
   friend struct node;

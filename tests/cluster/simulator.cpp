@@ -20,7 +20,8 @@ class driver {
     for (node_id id = 1; id <= cluster_.size(); ++id) cluster_.start(id);
     for (int step = 0; step < run_.steps && !cluster_.violation(); ++step) turn();
     heal();
-    if (!cluster_.converge(600)) cluster_.violate("the healed cluster does not converge");
+    if (!cluster_.converge(600))
+      cluster_.violate("the healed cluster does not converge:" + cluster_.describe());
     return {cluster_.violation(), cluster_.totals()};
   }
 

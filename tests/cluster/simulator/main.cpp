@@ -1,7 +1,7 @@
 // cluster_simulator: many random runs of a simulated cluster, over our real raft_io and shard code.
 //
 //   cluster_simulator [--runs N] [--from SEED] [--seed SEED] [--nodes 3|5] [--steps N] [--threads N]
-//                     [--storage memory|lmdb] [--without clamp|barrier]
+//                     [--storage memory|lmdb] [--without clamp|barrier|pre-vote-term]
 //
 // Prints the seed of each run that breaks an invariant, and how to run it again. Exit code 1 when one did.
 #include <unistd.h>
@@ -63,6 +63,8 @@ arguments parse(int count, char** values) {
       parsed.each.rules.clamp_success_replies = false;
     else if (name == "--without" && value == "barrier")
       parsed.each.rules.barrier_on_election = false;
+    else if (name == "--without" && value == "pre-vote-term")
+      parsed.each.rules.refused_pre_vote_tells_term = false;
     else
       usage(("unknown option " + name).c_str());
   }
