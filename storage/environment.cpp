@@ -69,6 +69,27 @@ class open_folders {
   std::set<std::pair<dev_t, ino_t>> folders_;
 };
 
+// LMDB stops the process when a page is not what the tree says. While a row is read or written that is damage
+// of the file, to be told like any other: the assertion is thrown over LMDB's frames, which hold nothing
+// there (every platform that Debian builds LMDB for has unwind tables). Anywhere else it stays what it was.
+struct damaged_page {};
+thread_local bool assertion_is_damage = false;
+
+void on_assertion(MDB_env*, const char*) {
+  if (assertion_is_damage) throw damaged_page{};
+}
+
+template<class Call> int guarded(Call&& call) {
+  const bool before = std::exchange(assertion_is_damage, true);
+  int code = MDB_CORRUPTED;
+  try {
+    code = call();
+  } catch (const damaged_page&) {
+  }
+  assertion_is_damage = before;
+  return code;
+}
+
 std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
   return (value + step - 1) / step * step;
 }
@@ -77,9 +98,11 @@ std::uint64_t round_up(std::uint64_t value, std::uint64_t step) {
 int walk_forward(MDB_cursor* cursor, std::string_view from,
                  const std::function<bool(std::string_view, std::string_view)>& each) {
   MDB_val key = to_val(from), value{};
-  int code = mdb_cursor_get(cursor, &key, &value, from.empty() ? MDB_FIRST : MDB_SET_RANGE);
-  while (code == 0 && each(to_view(key), to_view(value)))
-    code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
+  const auto step = [&](MDB_cursor_op to) {
+    return guarded([&] { return mdb_cursor_get(cursor, &key, &value, to); });
+  };
+  int code = step(from.empty() ? MDB_FIRST : MDB_SET_RANGE);
+  while (code == 0 && each(to_view(key), to_view(value))) code = step(MDB_NEXT);
   return code == MDB_NOTFOUND ? 0 : code;
 }
 
@@ -87,12 +110,15 @@ int walk_backward(MDB_cursor* cursor, std::string_view before,
                   const std::function<bool(std::string_view, std::string_view)>& each) {
   if (before.empty()) return 0; // nothing sorts before the empty key
   MDB_val key = to_val(before), value{};
-  int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-  code = code == MDB_NOTFOUND ? mdb_cursor_get(cursor, &key, &value, MDB_LAST)
-         : code == 0          ? mdb_cursor_get(cursor, &key, &value, MDB_PREV)
-                              : code;
-  while (code == 0 && each(to_view(key), to_view(value)))
-    code = mdb_cursor_get(cursor, &key, &value, MDB_PREV);
+  const auto step = [&](MDB_cursor_op to) {
+    return guarded([&] { return mdb_cursor_get(cursor, &key, &value, to); });
+  };
+  int code = step(MDB_SET_RANGE);
+  if (code == 0)
+    code = step(MDB_PREV);
+  else if (code == MDB_NOTFOUND)
+    code = step(MDB_LAST);
+  while (code == 0 && each(to_view(key), to_view(value))) code = step(MDB_PREV);
   return code == MDB_NOTFOUND ? 0 : code;
 }
 
@@ -205,6 +231,7 @@ struct write_transaction::impl {
 
 // ── read_transaction ──
 
+read_transaction::read_transaction() = default;
 read_transaction::read_transaction(read_transaction&&) noexcept = default;
 read_transaction& read_transaction::operator=(read_transaction&&) noexcept = default;
 read_transaction::~read_transaction() = default;
@@ -212,7 +239,7 @@ read_transaction::~read_transaction() = default;
 std::optional<std::string_view> read_transaction::get(std::string_view key) const {
   MOORING_CHECK(current(), "a current snapshot");
   MDB_val wanted = to_val(key), value{};
-  const int code = mdb_get(impl_->txn, impl_->owner->table, &wanted, &value);
+  const int code = guarded([&] { return mdb_get(impl_->txn, impl_->owner->table, &wanted, &value); });
   if (code == 0) return to_view(value);
   if (code != MDB_NOTFOUND) impl_->damage = code;
   return std::nullopt;
@@ -279,7 +306,7 @@ write_transaction::write_transaction() = default;
 std::optional<std::string_view> write_transaction::get(std::string_view key) const {
   MOORING_CHECK(impl_ && impl_->txn, "an open write transaction");
   MDB_val wanted = to_val(key), value{};
-  const int code = mdb_get(impl_->txn, impl_->owner->table, &wanted, &value);
+  const int code = guarded([&] { return mdb_get(impl_->txn, impl_->owner->table, &wanted, &value); });
   if (code == 0) return to_view(value);
   if (code != MDB_NOTFOUND) impl_->damage = code;
   return std::nullopt;
@@ -306,8 +333,9 @@ result<void> write_transaction::put(std::string_view key, std::string_view value
       return lmdb_error("opening a cursor", code);
   }
   MDB_val name = to_val(key), content = to_val(value);
-  if (const int code = mdb_cursor_put(impl_->cursor, &name, &content, 0); code != 0)
-    return lmdb_error("writing a row", code);
+  const int code = guarded([&] { return mdb_cursor_put(impl_->cursor, &name, &content, 0); });
+  if (code == MDB_CORRUPTED) impl_->damage = code;
+  if (code != 0) return lmdb_error("writing a row", code);
   return {};
 }
 
@@ -320,7 +348,8 @@ result<bool> write_transaction::remove(std::string_view key) {
     impl_->cursor = nullptr;
   }
   MDB_val name = to_val(key);
-  const int code = mdb_del(impl_->txn, impl_->owner->table, &name, nullptr);
+  const int code = guarded([&] { return mdb_del(impl_->txn, impl_->owner->table, &name, nullptr); });
+  if (code == MDB_CORRUPTED) impl_->damage = code;
   if (code == MDB_NOTFOUND) return false;
   if (code != 0) return lmdb_error("removing a row", code);
   return true;
@@ -391,6 +420,7 @@ result<std::unique_ptr<environment>> environment::open(environment_options optio
 
   if (const int code = mdb_env_create(&core->env); code != 0)
     return lmdb_error("creating an environment", code);
+  mdb_env_set_assert(core->env, on_assertion);
   std::uint64_t map_bytes = core->options.map_bytes_initial;
   struct stat data {};
   if (::stat(core->data_path().c_str(), &data) == 0) {

@@ -56,7 +56,7 @@ class environment;
 // A consistent snapshot. Movable. `renew` makes a parked transaction current again without allocating.
 class read_transaction {
  public:
-  read_transaction() = default;
+  read_transaction();
   read_transaction(read_transaction&&) noexcept;
   read_transaction& operator=(read_transaction&&) noexcept;
   ~read_transaction();
