@@ -73,8 +73,13 @@ result<bool> read_replica(stable_storage& from, replica_contents& out, std::vect
   auto expected = out.applied.log_first;
   auto chain = out.applied.chain;
   log_term term = out.applied.log_first == out.applied.index + 1 ? out.applied.term : 0;
-  const auto scanned = from.scan(log_key(0).view(), [&](std::string_view key, std::string_view value) {
-    if (key.empty() || static_cast<unsigned char>(key[0]) != log_tag) return false;
+  const auto scanned = from.scan("\x04", [&](std::string_view key, std::string_view value) {
+    const auto tag = static_cast<unsigned char>(key.front());
+    if (tag > log_tag) return false;
+    if (tag < log_tag) {
+      sink.add(fmt::format("a row of the unknown kind {} stands before the log", tag));
+      return !sink.must_stop();
+    }
     const auto index = index_of_log_key(key);
     if (index == 0) {
       sink.add("a log row's key has the wrong length");
