@@ -102,8 +102,8 @@ class completer {
 
   std::span<const value> arguments(const plan_field& field) { return arguments_.arguments_of(field); }
 
-  // The output may not grow beyond this while it is set; one more object is then a QUERY_TOO_COMPLEX of its
-  // field.
+  // When the output has grown beyond this, the next field is a QUERY_TOO_COMPLEX and whatever follows fails, until the
+  // bound is set anew.
   std::size_t output_bytes_max = SIZE_MAX;
   const path_step* path = nullptr;
   std::vector<execution_error> errors;

@@ -210,13 +210,14 @@ class coercion {
   value enumeration(const graphql::type& type, const json_value& given, json_kind found, const step* at) {
     if (found != json_kind::string)
       return wrong(given, at,
-                   "Enum \"" + std::string(type.name) +
-                       "\" cannot represent non-string value: " + inspect(given) + ".");
+                   "Enum \"" + std::string(type.name) + "\" cannot represent non-string value: " +
+                       inspect(given) + "." + near(type.values, inspect(given), "the enum value"));
     const auto ordinal = type.member_ordinals.find(given.string());
     if (ordinal == name_table::absent)
       return wrong(given, at,
                    "Value \"" + shortened(given.string()) + "\" does not exist in \"" +
-                       std::string(type.name) + "\" enum.");
+                       std::string(type.name) + "\" enum." +
+                       near(type.values, given.string(), "the enum value"));
     return value::make_enumeration(ordinal);
   }
 
