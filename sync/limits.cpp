@@ -17,7 +17,9 @@ std::optional<std::int64_t> token_bucket::wait_ms(const rate& limit, double cost
   refill(limit, now_us);
   const double needed = std::min(cost, limit.burst);
   if (tokens_ >= needed) return std::nullopt;
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil((needed - tokens_) * 1000 / limit.per_second)));
+  // A millionth of a millisecond is rounding, not waiting.
+  const double ms = std::ceil((needed - tokens_) * 1000 / limit.per_second - 1e-6);
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(ms));
 }
 
 void token_bucket::take(const rate& limit, double cost, std::int64_t now_us) {

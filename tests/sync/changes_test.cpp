@@ -1,0 +1,83 @@
+// Cursors and filters of the feed.
+#include "sync/changes.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace mooring;
+using namespace mooring::sync;
+
+TEST_CASE("a cursor reads back for its own tenant, and for no other") {
+  for (const position at : {position{0}, position{1}, position{123456789}, ~position{0}}) {
+    const auto text = encode_cursor("acme", at);
+    CHECK(text.size() == 28);
+    const auto back = decode_cursor("acme", text);
+    REQUIRE(back.ok());
+    CHECK(*back == at);
+    const auto foreign = decode_cursor("other", text);
+    REQUIRE_FALSE(foreign.ok());
+    CHECK(foreign.failure().code == error_code::bad_user_input);
+  }
+}
+
+TEST_CASE("the form of a cursor stays what it is, so that clients' cursors outlive an upgrade") {
+  CHECK(encode_cursor("acme", 1) == encode_cursor("acme", 1));
+  CHECK(encode_cursor("acme", 1) != encode_cursor("acme", 2));
+  CHECK(encode_cursor("acme", 42) == "AeFYiF1lmK1EKgAAAAAAAAAuZYWR");
+}
+
+TEST_CASE("every change of a character makes a cursor invalid") {
+  const auto good = encode_cursor("acme", 77);
+  for (std::size_t i = 0; i < good.size(); ++i)
+    for (const char c : {'A', 'z', '9', '-', '_', '+', '/', '=', ' ', '\0', '\xff'}) {
+      if (good[i] == c) continue;
+      auto bad = good;
+      bad[i] = c;
+      CHECK_FALSE(decode_cursor("acme", bad).ok());
+    }
+  for (const auto& bad : {std::string(), good.substr(1), good + "A", good + "==", std::string(28, 'A')})
+    CHECK_FALSE(decode_cursor("acme", bad).ok());
+}
+
+TEST_CASE("a reader behind the swept position must read everything again, one from the beginning need not") {
+  CHECK(must_resync(3, 5));
+  CHECK_FALSE(must_resync(5, 5));
+  CHECK_FALSE(must_resync(6, 5));
+  CHECK_FALSE(must_resync(0, 5));
+}
+
+TEST_CASE("what passes a reader's filter") {
+  feed_slot slot;
+  slot.kind = slot_kind::entity;
+  slot.in = domain::task;
+  slot.device = 4;
+  feed_filter filter;
+  filter.user = 7;
+  CHECK(passes(slot, filter));
+  slot.owner = 7;
+  CHECK(passes(slot, filter));
+  slot.owner = 8;
+  CHECK_FALSE(passes(slot, filter));
+  slot.owner = 0;
+  filter.domains = 1u << static_cast<unsigned>(domain::ticket);
+  CHECK_FALSE(passes(slot, filter));
+  filter.domains = all_domains;
+  filter.not_from = 4;
+  CHECK_FALSE(passes(slot, filter));
+  filter.not_from = 5;
+  CHECK(passes(slot, filter));
+  filter.least = priority::high;
+  CHECK_FALSE(passes(slot, filter));
+  slot.urgency = priority::critical;
+  CHECK(passes(slot, filter));
+  filter.entities = false;
+  CHECK_FALSE(passes(slot, filter));
+  slot.kind = slot_kind::conflict;
+  CHECK_FALSE(passes(slot, filter));
+  filter.conflicts = true;
+  CHECK(passes(slot, filter));
+  slot.kind = slot_kind::notification;
+  CHECK_FALSE(passes(slot, filter));
+  filter.notifications = true;
+  filter.domains = 0; // a notification is of no domain
+  CHECK(passes(slot, filter));
+}
