@@ -19,6 +19,7 @@
 
 #include "base/json.hpp"
 #include "base/json_writer.hpp"
+#include "net/text.hpp"
 
 namespace mooring::net {
 
@@ -52,7 +53,7 @@ bool has_control_characters(std::string_view text) {
 }
 
 bool is_name(std::string_view text, std::size_t bytes_max) {
-  return !text.empty() && text.size() <= bytes_max && !has_control_characters(text);
+  return !text.empty() && text.size() <= bytes_max && is_utf8(text) && !has_control_characters(text);
 }
 
 std::array<unsigned char, 32> hmac_sha256(std::string_view secret, std::string_view message) {
