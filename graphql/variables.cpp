@@ -57,67 +57,85 @@ class coercion {
     faults_.push_back({std::move(message), declared_->offset});
   }
 
-  value coerce(type_use type, const json_value& given, const step* at) {
+  // Written in place: a value that travels by return is read back before its parts have left the store
+  // buffer.
+  void coerce(type_use type, const json_value& given, const step* at, value& to) {
+    const auto found = given.kind();
     if (type.is_non_null()) {
-      if (given.kind() == json_kind::null)
-        return wrong(given, at,
+      if (found == json_kind::null)
+        return wrong(given, at, to,
                      "Expected non-nullable type \"" + types_.schema().to_string(type) +
                          "\" not to be null.");
       type = type.of();
     }
-    const auto found = given.kind();
-    if (found == json_kind::null) return value::make_null();
-    if (type.is_list()) {
-      if (found != json_kind::array) {
-        auto items = to_.array<value>(1);
-        items[0] = coerce(type.of(), given, at);
-        return value::make_list(items);
-      }
-      auto items = to_.array<value>(given.size());
-      step here{at, {}, 0};
-      given.for_each_element([&](json_value item) {
-        if (full_) return;
-        items[here.index] = coerce(type.of(), item, &here);
-        ++here.index;
-      });
-      return value::make_list(items);
+    if (found == json_kind::null) {
+      to = value::make_null();
+      return;
     }
+    if (type.is_list()) return list(type.of(), given, found, at, to);
     const auto named = type.named();
     switch (types_.kind_of(named)) {
     case kind::boolean:
-      if (found == json_kind::boolean) return value::make_boolean(given.boolean());
-      return wrong(given, at, "Boolean cannot represent a non boolean value: " + inspect(given));
+      if (found != json_kind::boolean)
+        return wrong(given, at, to, "Boolean cannot represent a non boolean value: " + inspect(given));
+      to = value::make_boolean(given.boolean());
+      return;
     case kind::string:
-      if (found == json_kind::string) return value::make_string(text(given.string()));
-      return wrong(given, at, "String cannot represent a non string value: " + inspect(given));
+      if (found != json_kind::string)
+        return wrong(given, at, to, "String cannot represent a non string value: " + inspect(given));
+      to = value::make_string(text(given.string()));
+      return;
     case kind::opaque_string:
-      if (found == json_kind::string) return value::make_string(text(given.string()));
-      return wrong(given, at,
-                   std::string(types_.schema().type(named).name) +
-                       " cannot represent a non string value: " + inspect(given));
-    case kind::integer: return integer(given, found, at);
+      if (found != json_kind::string)
+        return wrong(given, at, to,
+                     std::string(types_.schema().type(named).name) +
+                         " cannot represent a non string value: " + inspect(given));
+      to = value::make_string(text(given.string()));
+      return;
+    case kind::integer: return integer(given, found, at, to);
     case kind::number:
-      if (found == json_kind::integer || found == json_kind::unsigned_integer || found == json_kind::number)
-        return value::make_number(given.number());
-      return wrong(given, at, "Float cannot represent non numeric value: " + inspect(given));
-    case kind::id: return id(given, found, at);
-    case kind::enumeration: return enumeration(types_.schema().type(named), given, found, at);
+      if (found != json_kind::integer && found != json_kind::unsigned_integer && found != json_kind::number)
+        return wrong(given, at, to, "Float cannot represent non numeric value: " + inspect(given));
+      to = value::make_number(given.number());
+      return;
+    case kind::id: return id(given, found, at, to);
+    case kind::enumeration: return enumeration(types_.schema().type(named), given, found, at, to);
     case kind::json_document:
-      if (const auto is = json_of(to_, given, false)) return *is;
-      return wrong(given, at,
+      if (const auto is = json_of(to_, given, false)) {
+        to = *is;
+        return;
+      }
+      return wrong(given, at, to,
                    "Expected type \"" + std::string(types_.schema().type(named).name) +
                        "\". It is nested deeper than " + std::to_string(document_depth_max) + ".");
-    case kind::json_any_depth: return *json_of(to_, given, true);
-    case kind::object: return object(named, given, found, at);
+    case kind::json_any_depth: to = *json_of(to_, given, true); return;
+    case kind::object: return object(named, given, found, at, to);
     case kind::none: break;
     }
     MOORING_CHECK(false, "a variable has an input type, validation saw to it");
   }
 
  private:
-  value object(type_id type, const json_value& given, json_kind found, const step* at) {
+  void list(type_use item_type, const json_value& given, json_kind found, const step* at, value& to) {
+    if (found != json_kind::array) { // a single value stands for a list of one
+      auto items = to_.array<value>(1);
+      coerce(item_type, given, at, items[0]);
+      to = value::make_list(items);
+      return;
+    }
+    auto items = to_.array<value>(given.size());
+    step here{at, {}, 0};
+    given.for_each_element([&](json_value item) {
+      if (full_) return;
+      coerce(item_type, item, &here, items[here.index]);
+      ++here.index;
+    });
+    to = value::make_list(items);
+  }
+
+  void object(type_id type, const json_value& given, json_kind found, const step* at, value& to) {
     if (found != json_kind::object)
-      return wrong(given, at,
+      return wrong(given, at, to,
                    "Expected type \"" + std::string(types_.schema().type(type).name) + "\" to be an object.");
     const auto declared = types_.fields_of(type);
     auto fields = to_.array<value>(declared.size());
@@ -145,22 +163,23 @@ class coercion {
       next = ordinal + 1;
       if (!fields[ordinal].absent()) return; // a duplicate member: the first counts
       here.key = name;
-      fields[ordinal] = coerce(declared[ordinal].type, member, &here);
+      coerce(declared[ordinal].type, member, &here, fields[ordinal]);
     });
     for (std::size_t i = 0; i < fields.size(); ++i) {
       if (!fields[i].absent()) continue;
       if (declared[i].required)
-        wrong(given, at,
+        wrong(given, at, fields[i],
               "Field \"" + std::string(declared[i].name) + "\" of required type \"" +
                   types_.schema().to_string(declared[i].type) + "\" was not provided.");
       else
         fields[i] = declared[i].fallback;
     }
-    return value::make_object(fields);
+    to = value::make_object(fields);
   }
 
   void unknown_field(type_id type, const json_value& given, std::string_view name, const step* at) {
-    wrong(given, at,
+    value nowhere;
+    wrong(given, at, nowhere,
           "Field \"" + shortened(name) + "\" is not defined by type \"" +
               std::string(types_.schema().type(type).name) + "\"." +
               near(types_.schema().type(type).input_fields, name));
@@ -175,55 +194,64 @@ class coercion {
     return did_you_mean(suggestions(name, names), what);
   }
 
-  value integer(const json_value& given, json_kind found, const step* at) {
+  void integer(const json_value& given, json_kind found, const step* at, value& to) {
     constexpr std::int64_t least = std::numeric_limits<std::int32_t>::min();
     constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
     switch (found) {
     case json_kind::integer:
-      if (given.integer() >= least && given.integer() <= most)
-        return value::make_integer(static_cast<std::int32_t>(given.integer()));
+      if (given.integer() >= least && given.integer() <= most) {
+        to = value::make_integer(static_cast<std::int32_t>(given.integer()));
+        return;
+      }
       break;
     case json_kind::unsigned_integer: break;
     case json_kind::number: { // 1.0 and 1e3 are integers
       const auto is = given.number();
       if (std::trunc(is) != is)
-        return wrong(given, at, "Int cannot represent non-integer value: " + inspect(given));
-      if (is >= static_cast<double>(least) && is <= static_cast<double>(most))
-        return value::make_integer(static_cast<std::int32_t>(is));
+        return wrong(given, at, to, "Int cannot represent non-integer value: " + inspect(given));
+      if (is >= static_cast<double>(least) && is <= static_cast<double>(most)) {
+        to = value::make_integer(static_cast<std::int32_t>(is));
+        return;
+      }
       break;
     }
-    default: return wrong(given, at, "Int cannot represent non-integer value: " + inspect(given));
+    default: return wrong(given, at, to, "Int cannot represent non-integer value: " + inspect(given));
     }
-    return wrong(given, at, "Int cannot represent non 32-bit signed integer value: " + inspect(given));
+    return wrong(given, at, to, "Int cannot represent non 32-bit signed integer value: " + inspect(given));
   }
 
-  value id(const json_value& given, json_kind found, const step* at) {
-    if (found == json_kind::string) return value::make_string(text(given.string()));
+  void id(const json_value& given, json_kind found, const step* at, value& to) {
+    if (found == json_kind::string) {
+      to = value::make_string(text(given.string()));
+      return;
+    }
     const bool whole = found == json_kind::integer || found == json_kind::unsigned_integer ||
                        (found == json_kind::number && std::trunc(given.number()) == given.number());
-    if (!whole) return wrong(given, at, "ID cannot represent value: " + inspect(given));
+    if (!whole) return wrong(given, at, to, "ID cannot represent value: " + inspect(given));
     std::string digits;
     append_js_number(digits, given);
-    return value::make_string(to_.copy(digits));
+    to = value::make_string(to_.copy(digits));
   }
 
-  value enumeration(const graphql::type& type, const json_value& given, json_kind found, const step* at) {
+  void enumeration(const graphql::type& type, const json_value& given, json_kind found, const step* at,
+                   value& to) {
     if (found != json_kind::string)
-      return wrong(given, at,
+      return wrong(given, at, to,
                    "Enum \"" + std::string(type.name) + "\" cannot represent non-string value: " +
                        inspect(given) + "." + near(type.values, inspect(given), "the enum value"));
     const auto ordinal = type.member_ordinals.find(given.string());
     if (ordinal == name_table::absent)
-      return wrong(given, at,
+      return wrong(given, at, to,
                    "Value \"" + shortened(given.string()) + "\" does not exist in \"" +
                        std::string(type.name) + "\" enum." +
                        near(type.values, given.string(), "the enum value"));
-    return value::make_enumeration(ordinal);
+    to = value::make_enumeration(ordinal);
   }
 
-  // Records a fault; what it returns keeps the object's shape until the request is refused.
-  value wrong(const json_value& given, const step* at, const std::string& why) {
-    if (full_) return value::make_null();
+  // Records a fault; the null that it leaves keeps the object's shape until the request is refused.
+  void wrong(const json_value& given, const step* at, value& to, const std::string& why) {
+    to = value::make_null();
+    if (full_) return;
     std::string message = "Variable \"$";
     message.append(declared_->name).append("\" got invalid value ").append(inspect(given));
     if (at != nullptr) {
@@ -232,7 +260,6 @@ class coercion {
       message.push_back('"');
     }
     fault(message.append("; ").append(why));
-    return value::make_null();
   }
 
   std::string_view text(std::string_view is) { return options_.copy_text ? to_.copy(is) : is; }
@@ -287,7 +314,7 @@ std::span<const value> coerce_variables(const input_types& types, request_arena&
       run.fault("Variable \"$" + std::string(declared.name) + "\" of non-null type \"" +
                 types.schema().to_string(declared.type) + "\" must not be null.");
     } else {
-      values[i] = run.coerce(declared.type, sources[i], nullptr);
+      run.coerce(declared.type, sources[i], nullptr, values[i]);
     }
   }
   return values;
