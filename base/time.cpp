@@ -24,6 +24,8 @@ void put_digits(char* out, int value, int count) {
 }
 
 constexpr std::int64_t ms_per_day = 86'400'000;
+// The first and the last instant that four digits of a year can write.
+constexpr std::int64_t first_ms = -62'135'596'800'000, last_ms = 253'402'300'799'999;
 
 } // namespace
 
@@ -74,13 +76,15 @@ std::optional<instant> parse_instant(std::string_view text) {
   if (at != text.size()) return std::nullopt;
 
   const std::int64_t days = std::chrono::sys_days{date}.time_since_epoch().count();
-  return instant{days * ms_per_day + ((hour * 60 + minute - offset_minutes) * 60 + second) * std::int64_t{1000} + ms};
+  const std::int64_t since_1970 =
+      days * ms_per_day + ((hour * 60 + minute - offset_minutes) * 60 + second) * std::int64_t{1000} + ms;
+  if (since_1970 < first_ms || since_1970 > last_ms) return std::nullopt; // the offset leads out of the years 1 to 9999
+  return instant{since_1970};
 }
 
 void append_instant(std::string& out, instant at) {
   // Outside the years that four digits can write, the nearest one that they can.
-  constexpr std::int64_t first = -62'135'596'800'000, last = 253'402'300'799'999;
-  const std::int64_t ms = at.ms < first ? first : at.ms > last ? last : at.ms;
+  const std::int64_t ms = at.ms < first_ms ? first_ms : at.ms > last_ms ? last_ms : at.ms;
   std::int64_t day_number = ms / ms_per_day, in_day = ms % ms_per_day;
   if (in_day < 0) {
     in_day += ms_per_day;

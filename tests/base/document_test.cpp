@@ -128,6 +128,16 @@ TEST_CASE("a writer escapes what JSON and JavaScript need escaped") {
   out.clear();
   append_json_number(out, std::numeric_limits<double>::infinity());
   CHECK(out == "null");
+
+  // A double from 2^63 on is never written as digits alone: they would read as an integer beyond 64 bits.
+  for (const double huge : {0x1p63, -0x1p63, 0x1p64, 18446744073709551616.97, 1e19, -1e20, 1e21}) {
+    document_writer writer;
+    writer.number(huge);
+    const auto value = writer.take();
+    const auto again = document_from_json(to_json(value));
+    REQUIRE(again.ok());
+    CHECK(documents_equal(again->bytes, value.bytes));
+  }
 }
 
 TEST_CASE("a parser's handle walks objects and arrays") {
