@@ -23,6 +23,8 @@ struct document_limits {
   std::uint32_t complexity =
       1'000; // each field costs 1; lists do not multiply: their pages have limits of their own
   std::uint32_t aliases = 30;
+  std::uint32_t levels =
+      100; // selection sets within each other, through fragments: bounds every walk's stack
   std::uint32_t root_fields = 10;
   std::uint32_t directives = 50;
 };
@@ -32,6 +34,7 @@ struct document_measure {
   std::uint32_t depth = 0;
   std::uint32_t introspection_depth = 0;
   std::uint32_t complexity = 0;
+  std::uint32_t levels = 0;
   std::uint32_t aliases = 0;
   std::uint32_t root_fields = 0;
   std::uint32_t directives = 0;

@@ -267,13 +267,10 @@ type_use schema_builder::resolve(const ast::type& node) const {
 }
 
 deprecation schema_builder::deprecation_of(const list<ast::directive>& directives) {
-  deprecation to;
-  to.deprecated = has_directive(directives, "deprecated");
-  if (!to.deprecated) return to;
+  if (!has_directive(directives, "deprecated")) return {};
   const auto* reason = argument_of(directives, "deprecated", "reason");
-  to.reason =
-      reason != nullptr && reason->kind == ast::value_kind::string ? reason->text : "No longer supported";
-  return to;
+  if (reason == nullptr) return {true, "No longer supported"};
+  return {reason->kind == ast::value_kind::string, reason->text}; // `reason: null` deprecates nothing
 }
 
 } // namespace mooring::graphql

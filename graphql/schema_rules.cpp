@@ -39,7 +39,7 @@ class type_check {
       if (!directive.built_in) check(directive);
     for (const auto& type : schema_.types())
       if (!type.built_in) check(type);
-    if (errors_.empty()) check_literals();
+    check_literals();
     if (errors_.empty()) check_default_cycles();
   }
 

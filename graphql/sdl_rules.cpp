@@ -139,7 +139,7 @@ class sdl_check {
     const auto built_in = built_in_types_.find(node.name.text);
     const bool scalar = node.kind == ast::type_definition_kind::scalar;
     if (built_in != built_in_types_.end() && !(scalar && built_in->second->kind == node.kind))
-      errors_.add("UniqueTypeNames",
+      errors_.add("BuiltInTypes",
                   fmt::format("Type \"{}\" is built in. It cannot be redefined.", node.name.text),
                   {node.name.offset});
     unique(defined_, node.name, "UniqueTypeNames",
