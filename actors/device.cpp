@@ -17,7 +17,7 @@ device_actor::behavior_type device_state::behavior() {
   return {
       [this](device_command& message) { take(std::move(message.request)); },
       [this](command_decided&) { next(); },
-      [this](stop_if_idle) { stop_if_idle(); },
+      [this](stop_if_idle) { end_if_idle(); },
       [this](inspect_request) { return inspect(); },
   };
 }
@@ -48,7 +48,7 @@ void device_state::next() {
   hand_on(std::move(request));
 }
 
-void device_state::stop_if_idle() {
+void device_state::end_if_idle() {
   // Messages that are still in the mailbox are not lost: whoever sent them hears of the end and sends them anew.
   if (!deciding_ && waiting_.empty()) self_->quit();
 }

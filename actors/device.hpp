@@ -28,7 +28,7 @@ class device_state {
   void take(command_ptr request);
   void hand_on(command_ptr request);
   void next();
-  void stop_if_idle();
+  void end_if_idle();
   inspect_answer inspect() const;
 
   device_actor::pointer self_;

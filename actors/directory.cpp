@@ -32,6 +32,12 @@ directory_actor::behavior_type directory_state::behavior() {
   };
 }
 
+directory_state::~directory_state() {
+  for (auto& [name, entry] : tenants_)
+    if (entry.actor) caf::anon_send_exit(entry.actor, caf::exit_reason::user_shutdown);
+  caf::anon_send_exit(writer_, caf::exit_reason::user_shutdown);
+}
+
 void directory_state::start_writer() {
   writer_ = spawn_shard_writer(self_->home_system(), around_, setting_.writer, directory_actor{self_});
   self_->monitor(writer_);
@@ -106,7 +112,7 @@ void directory_state::down(const caf::down_msg& message) {
     start_writer();
     return;
   }
-  const auto name = names_.find(caf::actor_cast<caf::actor_id>(message.source));
+  const auto name = names_.find(message.source.id());
   if (name == names_.end()) return;
   const auto tenant = name->second;
   names_.erase(name);

@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "actors/home.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/shard_writer.hpp"
 #include "actors/snapshot_lease.hpp"
@@ -35,6 +36,7 @@ class directory_state {
  public:
   static constexpr auto name = "directory";
   directory_state(directory_actor::pointer self, const surroundings& around, directory_setting setting);
+  ~directory_state(); // ends its tenants and the writer
   directory_actor::behavior_type behavior();
 
  private:

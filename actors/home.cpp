@@ -1,26 +1,21 @@
 #include "actors/home.hpp"
 
-#include <chrono>
-
 namespace mooring::actors {
 
-home::home(caf::actor_system& system, std::function<void(std::function<void()>)> post)
-    : caf::execution_unit(&system), post_(std::move(post)) {}
+void home::attach(post_function post) {
+  const std::lock_guard hold(mutex_);
+  post_ = std::move(post);
+  if (post_ && !remote_.empty()) post_([this] { run(); });
+}
 
 void home::exec_later(caf::resumable* job) {
   if (owner_.load(std::memory_order_relaxed) == std::this_thread::get_id()) {
     local_.push_back(job);
     return;
   }
-  bool first = false;
-  bool adopted = false;
-  {
-    const std::lock_guard hold(mutex_);
-    first = remote_.empty();
-    adopted = adopted_;
-    remote_.push_back(job);
-  }
-  if (first && !adopted) post_([this] { run(); });
+  const std::lock_guard hold(mutex_);
+  remote_.push_back(job);
+  if (remote_.size() == 1 && post_) post_([this] { run(); });
 }
 
 void home::run() {
@@ -48,18 +43,6 @@ void home::run() {
   }
   for (const auto& at_rest : at_rest_) at_rest();
   running_ = false;
-}
-
-void home::adopt_until(const std::function<bool()>& finished) {
-  {
-    const std::lock_guard hold(mutex_);
-    adopted_ = true;
-  }
-  while (!finished()) {
-    run();
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  run();
 }
 
 } // namespace mooring::actors

@@ -23,33 +23,34 @@ namespace mooring::actors {
 
 class home final : public caf::execution_unit {
  public:
-  // `post` runs a function on the home's thread, soon. `at_rest` is called there after each run.
-  home(caf::actor_system& system, std::function<void(std::function<void()>)> post);
+  using post_function = std::function<void(std::function<void()>)>;
+
+  explicit home(caf::actor_system& system) : caf::execution_unit(&system) {}
+
+  // `post` runs a function on the home's thread, soon. Jobs that came before wait for this call.
+  void attach(post_function post);
 
   void exec_later(caf::resumable* job) override;
 
-  // Runs what is due. A call from inside a job returns at once: the outer one goes on.
+  // Runs what is due, on the calling thread, which is the home's from then on (at the end, when the network thread is
+  // gone, the stopping one's). A call from inside a job returns at once: the outer one goes on.
   void run();
 
   // Called after each run on the home's thread, for giving up what was held during it (read snapshots).
   void on_rest(std::function<void()> at_rest) { at_rest_.push_back(std::move(at_rest)); }
 
-  // After the network thread has ended: the calling thread takes its place until `finished` says so.
-  void adopt_until(const std::function<bool()>& finished);
-
   // Messages that an actor may handle before others of this home get their turn.
   static constexpr std::size_t throughput = 50;
 
  private:
-  std::function<void(std::function<void()>)> post_;
   std::vector<std::function<void()>> at_rest_;
   std::atomic<std::thread::id> owner_{};
   bool running_ = false;               // own thread only
   std::deque<caf::resumable*> local_;  // own thread only
   std::mutex mutex_;
   std::vector<caf::resumable*> remote_;
+  post_function post_;                 // under mutex_; empty: nobody to ask, the jobs wait
   std::vector<caf::resumable*> taken_; // own thread only
-  bool adopted_ = false;               // under mutex_
 };
 
 } // namespace mooring::actors

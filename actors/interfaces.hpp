@@ -41,7 +41,6 @@ using shard_writer_actor = caf::typed_actor<
     caf::reacts_to<apply_now>,
     caf::reacts_to<settle_tenant>,
     caf::reacts_to<housekeeping_tick>,
-    caf::replies_to<begin_backup>::with<backup_result>,
     caf::replies_to<inspect_request>::with<inspect_answer>>;
 
 // Knows the tenants of one shard, starts them on demand, supervises them and the writer.

@@ -40,7 +40,7 @@ struct run_query { query_ptr request; };          // tenant → reader: everythi
 // ── commits ──
 struct commit_batch { // tenant → shard writer
   std::uint64_t sequence = 0; // of this tenant actor, from 1
-  std::string batch;          // storage::append_batch
+  std::string batch;          // storage::write_batch
 };
 struct batches_committed { std::uint64_t upto = 0; };  // writer → tenant: durable
 struct batches_applied { std::uint64_t upto = 0; };    // writer → tenant: to be read in the tables
@@ -62,8 +62,6 @@ struct stop_granted {};       // directory → tenant
 struct stop_if_idle {};       // tenant → device
 struct inspect_request {};    // anybody → anybody: what are you doing?
 struct inspect_answer { std::string document; }; // a mooring::document: kind, id, uptime_ms, counters, state
-struct begin_backup { std::string target; };     // network (operator) → writer
-struct backup_result { std::string failure; };   // empty: done
 
 } // namespace mooring::actors
 
@@ -94,8 +92,6 @@ CAF_ADD_TYPE_ID(mooring, (mooring::actors::stop_granted))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::stop_if_idle))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::inspect_request))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::inspect_answer))
-CAF_ADD_TYPE_ID(mooring, (mooring::actors::begin_backup))
-CAF_ADD_TYPE_ID(mooring, (mooring::actors::backup_result))
 CAF_END_TYPE_ID_BLOCK(mooring)
 
 // They carry pointers and callbacks; between nodes, the cluster has messages of its own.
@@ -125,5 +121,3 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::stop_granted)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::stop_if_idle)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::inspect_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::inspect_answer)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::begin_backup)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::backup_result)

@@ -7,7 +7,7 @@
 
 #include "actors/inspection.hpp"
 #include "base/log.hpp"
-#include "storage/directory.hpp"
+#include "storage/tenants.hpp"
 
 namespace mooring::actors {
 
@@ -50,7 +50,6 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
       [this](apply_now) { apply(); },
       [this](settle_tenant) { settle(caf::actor_cast<tenant_actor>(self_->current_sender())); },
       [this](housekeeping_tick) { tick(); },
-      [this](const begin_backup& message) { return backup(message.target); },
       [this](inspect_request) { return inspect(); },
   };
 }
@@ -231,11 +230,6 @@ void shard_writer_state::find_tenants_to_sweep() {
     sweep_from_ = found->hash + 1;
     if (sweep_from_ == 0) sweeping_ = false;
   }
-}
-
-backup_result shard_writer_state::backup(const std::string& target) {
-  const auto done = setting_.backup(target);
-  return {done ? std::string() : done.failure().message};
 }
 
 inspect_answer shard_writer_state::inspect() const {

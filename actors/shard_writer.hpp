@@ -48,7 +48,6 @@ struct writer_setting {
   cluster::shard_options shard;        // without observer
   shard_access* access = nullptr;
   writer_counters* counters = nullptr;
-  std::function<result<void>(const std::string& target)> backup; // of this shard's environment
 };
 
 class shard_writer_state final : cluster::shard_observer {
@@ -80,7 +79,6 @@ class shard_writer_state final : cluster::shard_observer {
   void tick();
   void schedule_tick();
   void find_tenants_to_sweep();
-  backup_result backup(const std::string& target);
   inspect_answer inspect() const;
 
   // cluster::shard_observer

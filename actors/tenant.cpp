@@ -6,6 +6,7 @@
 #include "actors/inspection.hpp"
 #include "base/log.hpp"
 #include "storage/write_batch.hpp"
+#include "sync/sweep.hpp"
 
 namespace mooring::actors {
 
@@ -133,12 +134,11 @@ void tenant_state::decide(command_ptr request) {
 
   std::uint64_t sequence = sent_; // a replay waits for nothing but what it repeats
   if (!writes->empty()) {
-    std::string batch;
-    if (auto encoded = storage::append_batch(batch, tables_.hash(), *writes, before); !encoded)
-      return refuse(std::move(request), encoded.failure());
+    auto batch = storage::write_batch::encode(tables_.hash(), *writes, before);
+    if (!batch) return refuse(std::move(request), batch.failure());
     sequence = ++sent_;
-    overlay_.add(sequence, *writes);
-    self_->send(setting_.writer, commit_batch{sequence, std::move(batch)});
+    overlay_.add(sequence, std::make_shared<const sync::write_list>(std::move(*writes)));
+    self_->send(setting_.writer, commit_batch{sequence, batch->take()});
   }
   if (sequence <= committed_) return answer(std::move(request));
   // Also an answer without writes may rest on what is not durable yet (a retry of a running key): it waits as well.
@@ -252,7 +252,7 @@ void tenant_state::housekeeping() {
 
 // One stretch of rows; the next one follows when this one's batch was sent, a little later, so that commands come first.
 void tenant_state::sweep() {
-  if (settling_ || !waiting_.empty() || !overlay_.empty()) { // busy: what is pending would hide what is stored
+  if (settling_ || !waiting_.empty() || overlay_.pending_batches() > 0) { // busy: what is pending would hide what is stored
     if (settling_) return;
     self_->delayed_send(self_, std::chrono::milliseconds(200), sweep_rows{});
     return;
@@ -263,26 +263,27 @@ void tenant_state::sweep() {
   if (!store) return;
   sync::write_list writes;
   tables_.collect_expired(now + -rules.idempotency_window_ms, rows_per_sweep, sweep_resume_, writes);
-  sync::feed_sweep feed(**store, now, rules);
+  sync::sweep_candidates seen;
   std::size_t looked_at = 0;
   if (sweep_resume_.empty())
     tables_.scan_feed(sweep_feed_, [&](const storage::feed_slot_view& slot) {
       sweep_feed_ = slot.at;
-      if (slot.expires) feed.look_at(storage::to_slot(slot));
+      if (auto one = storage::to_slot(slot); sync::has_expired(one, now, rules)) seen.feed.push_back({one.at, {std::move(one)}});
       return ++looked_at < rows_per_sweep;
     });
-  feed.finish(writes);
+  auto more = sync::decide_sweep(**store, seen, tables_.swept(), now, rules);
+  writes.insert(writes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   if (tables_.failure()) {
     log::error("tenant {}: sweeping met a damaged row: {}", tenant_, tables_.failure()->message);
     tables_.clear_failure();
     return;
   }
   if (!writes.empty()) {
-    std::string batch;
-    if (!storage::append_batch(batch, tables_.hash(), writes, {(*store)->counters().last_device})) return;
+    auto batch = storage::write_batch::encode(tables_.hash(), writes, {(*store)->counters().last_device});
+    if (!batch) return;
     around_.counters->swept_rows.fetch_add(writes.size(), std::memory_order_relaxed);
     overlay_.add(++sent_, writes);
-    self_->send(setting_.writer, commit_batch{sent_, std::move(batch)});
+    self_->send(setting_.writer, commit_batch{sent_, batch->take()});
   }
   if (!sweep_resume_.empty() || looked_at >= rows_per_sweep)
     self_->delayed_send(self_, std::chrono::milliseconds(20), sweep_rows{});
@@ -290,11 +291,12 @@ void tenant_state::sweep() {
     sweep_feed_ = 0;
 }
 
+void tenant_state::end(caf::error reason) { self_->quit(std::move(reason)); }
+
 // Devices end with their tenant. What waits in them is sent anew by the network actors, which hear of the end.
-void tenant_state::end(caf::error reason) {
+tenant_state::~tenant_state() {
   for (auto& [id, entry] : devices_)
-    if (entry.actor) self_->send_exit(entry.actor, caf::exit_reason::user_shutdown);
-  self_->quit(std::move(reason));
+    if (entry.actor) caf::anon_send_exit(entry.actor, caf::exit_reason::user_shutdown);
 }
 
 void tenant_state::device_down(const caf::down_msg& message) {

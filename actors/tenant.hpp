@@ -45,6 +45,7 @@ class tenant_state {
 
   tenant_state(tenant_actor::pointer self, const surroundings& around, std::string tenant, tenant_setting setting,
                std::uint32_t restarts, bool settle_first);
+  ~tenant_state();
   tenant_actor::behavior_type behavior();
 
  private:

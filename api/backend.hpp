@@ -1,6 +1,7 @@
 // What the resolvers call: the node behind the API. Implemented by actors/, faked in tests.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -22,14 +23,21 @@ using command_answer =
 using command_done = std::function<void(result<command_answer>)>;
 using query_done = std::function<void(result<sync::query_answer>)>;
 
+// Who asks, and over which connection.
+struct origin {
+  sync::caller who;
+  std::int64_t arrived_us = 0;    // monotonic: when the request came in
+  std::uint64_t connection = 0;   // 0: none that lasts (HTTP)
+};
+
 // One per network thread; calls and completions happen on that thread. `done` is called exactly once.
 class backend {
  public:
   virtual ~backend() = default;
-  // Answered after the durable commit. `arrived_us` (monotonic) is when the request came in.
-  virtual void submit(const sync::caller& who, command what, std::int64_t arrived_us, command_done done) = 0;
+  // Answered after the durable commit.
+  virtual void submit(const origin& from, command what, command_done done) = 0;
   // Sees everything that was acknowledged before.
-  virtual void read(const sync::caller& who, sync::query what, query_done done) = 0;
+  virtual void read(const origin& from, sync::query what, query_done done) = 0;
 };
 
 } // namespace mooring::api

@@ -3,11 +3,9 @@
 // Buckets are made on demand and forgotten when full again, so memory follows the callers of the last seconds.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <mutex>
 #include <optional>
-#include <string>
 #include <string_view>
 #include <unordered_map>
 
@@ -15,14 +13,9 @@
 
 namespace mooring::api {
 
-struct rate_limits {
-  bool enabled = true;
-  sync::bucket_settings user, tenant, address;
-};
-
 class rate_limiter {
  public:
-  explicit rate_limiter(rate_limits settings) : settings_(settings) {}
+  explicit rate_limiter(sync::rate_limits settings) : settings_(settings) {}
 
   // Takes `cost` from all three buckets, or from none: then says after how many milliseconds to come back.
   // `address` may be empty (not counted).
@@ -30,19 +23,14 @@ class rate_limiter {
                                    std::int64_t now_us);
 
  private:
-  struct shard {
-    std::mutex mutex;
-    std::unordered_map<std::uint64_t, sync::token_bucket> buckets;
-    std::size_t sweep_at = 1024;
-  };
-  static constexpr std::size_t shards = 16;
+  using bucket_map = std::unordered_map<std::uint64_t, sync::token_bucket>;
+  sync::token_bucket* find(bucket_map& in, const sync::rate& limit, std::uint64_t key, std::int64_t now_us);
+  void forget_full(bucket_map& in, const sync::rate& limit, std::int64_t now_us);
 
-  std::optional<std::int64_t> take_one(std::uint64_t key, const sync::bucket_settings& settings, double cost,
-                                       std::int64_t now_us);
-  void give_back(std::uint64_t key, double cost);
-
-  const rate_limits settings_;
-  std::array<shard, shards> shards_;
+  const sync::rate_limits settings_;
+  std::mutex mutex_;
+  bucket_map users_, tenants_, addresses_;
+  std::size_t forget_at_ = 1024; // buckets in all
 };
 
 } // namespace mooring::api

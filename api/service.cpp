@@ -24,13 +24,12 @@ constexpr char schema_text[] =
 
 // What a request carries through the engine. Starts with what the output bindings ask for.
 struct request_context : output_context {
-  sync::caller who;
+  origin from;
   api::backend* backend = nullptr;
   std::string address;
   bool may_mutate = true;
   bool method_not_allowed = false;
   std::uint64_t bytes = 0;
-  std::int64_t arrived_us = 0;
 };
 
 request_context& context_of(const field_call& call) { return *static_cast<request_context*>(call.context); }
@@ -94,7 +93,7 @@ struct service::parts {
   // Submits, and answers with what `finish` makes of the answer's alternative A.
   template<class A, class F>
   void submit(request_context& at, command what, answerer answer, F finish) {
-    at.backend->submit(at.who, std::move(what), at.arrived_us,
+    at.backend->submit(at.from, std::move(what),
                        [answer = std::move(answer), finish = std::move(finish)](result<command_answer> done) {
                          if (!done) return answer(done.failure());
                          answer(finish(std::move(std::get<A>(*done))));
@@ -103,7 +102,7 @@ struct service::parts {
   // Reads, and answers with the alternative A as it is. An empty optional is null.
   template<class A>
   void read(request_context& at, sync::query what, answerer answer) {
-    at.backend->read(at.who, std::move(what), [answer = std::move(answer)](result<sync::query_answer> done) {
+    at.backend->read(at.from, std::move(what), [answer = std::move(answer)](result<sync::query_answer> done) {
       if (!done) return answer(done.failure());
       answer(resolved::of<A>(std::move(std::get<A>(*done))));
     });
@@ -125,7 +124,7 @@ void service::parts::root(graphql::bindings& to, std::string_view type, std::str
   outcome->name = fmt::format("{}.{}", type, field);
   to.root<T>(type, field, [this, resolve, outcome](const field_call& call, responder answer) {
     auto& at = context_of(call);
-    (this->*resolve)(call, at, answerer{std::move(answer), outcome, options.time, at.arrived_us});
+    (this->*resolve)(call, at, answerer{std::move(answer), outcome, options.time, at.from.arrived_us});
   });
 }
 
@@ -176,10 +175,10 @@ void service::parts::register_device(const field_call& call, request_context& at
   auto what = read_registration(call.arguments);
   auto id = what.device_id;
   // Registered first, then read as anybody would read it: with presence and pending changes.
-  at.backend->submit(at.who, std::move(what), at.arrived_us,
+  at.backend->submit(at.from, std::move(what),
                      [&at, id = std::move(id), answer = std::move(answer)](result<command_answer> done) {
                        if (!done) return answer(done.failure());
-                       at.backend->read(at.who, sync::get_device{id}, [answer](result<sync::query_answer> found) {
+                       at.backend->read(at.from, sync::get_device{id}, [answer](result<sync::query_answer> found) {
                          if (!found) return answer(found.failure());
                          auto& device = std::get<std::optional<sync::device_answer>>(*found);
                          if (!device) return answer(error{error_code::unavailable, "the device is not to be read yet"});
@@ -279,9 +278,9 @@ std::optional<error> service::parts::admit(const graphql::admission& what) {
     return error{error_code::bad_user_input, "a mutation needs POST"};
   }
   double cost = 0;
-  for (const auto field : what.root_fields) cost += sync::weight_of(field, mutates);
+  for (const auto field : what.root_fields) cost += mutates ? sync::weight_of_mutation(field) : sync::weight_of_query;
   const auto retry_after_ms =
-      limiter.take(at.who.tenant, at.who.user, at.address, cost, options.time->monotonic_us());
+      limiter.take(at.from.who.tenant, at.from.who.user, at.address, cost, options.time->monotonic_us());
   if (!retry_after_ms) return std::nullopt;
   refused_for_rate.fetch_add(1, std::memory_order_relaxed);
   return error{error_code::rate_limited, "too many requests; come back after retryAfterMs", {}, retry_after_ms};
@@ -309,13 +308,12 @@ service::~service() = default;
 
 void service::execute(const service_request& request, std::function<void(service_answer)> done) const {
   auto context = std::make_shared<request_context>();
-  context->tenant = request.who.tenant;
-  context->who = request.who;
+  context->tenant = request.from.who.tenant;
+  context->from = request.from;
   context->backend = request.backend;
   context->address = request.address;
   context->may_mutate = request.may_mutate;
   context->bytes = request.bytes;
-  context->arrived_us = request.arrived_us;
 
   graphql::request what;
   what.query = request.query;

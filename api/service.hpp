@@ -29,14 +29,14 @@ struct service_options {
   graphql::document_limits limits;
   std::size_t document_bytes_max = 64 * 1024;
   std::size_t documents_cached_max = 1024;
-  rate_limits rates;
+  sync::rate_limits rates;          // a rate of 0 switches one off
   sync::rule_settings rules;       // for serverInfo.limits
   const clock* time = &system_clock();
 };
 
 // A request that was authenticated. Views are valid until execute returns.
 struct service_request {
-  sync::caller who;
+  origin from;
   api::backend* backend = nullptr;
   std::string_view query, operation_name;
   json_value variables, extensions;
@@ -44,7 +44,6 @@ struct service_request {
   bool may_mutate = true;          // false: HTTP GET
   std::uint64_t bytes = 0;
   std::uint64_t request_id = 0;
-  std::int64_t arrived_us = 0;
 };
 
 struct service_answer {

@@ -83,12 +83,12 @@ struct settings {
 
   struct {
     bool enabled = true;
-    double user_per_second = 20;
-    double user_burst = 200;
-    double tenant_per_second = 2'000;
-    double tenant_burst = 20'000;
-    double address_per_second = 500;
-    double address_burst = 5'000;
+    double user_per_second = 200;
+    double user_burst = 2'000;
+    double tenant_per_second = 50'000;
+    double tenant_burst = 100'000;
+    double address_per_second = 50'000;
+    double address_burst = 100'000;
   } limits;
 
   struct {

@@ -1,0 +1,349 @@
+#include "actors/network.hpp"
+
+#include <optional>
+#include <unordered_map>
+#include <unordered_set>
+
+#include <caf/all.hpp>
+#include <fmt/format.h>
+
+#include "actors/home.hpp"
+#include "actors/inspection.hpp"
+#include "actors/pinned.hpp"
+#include "base/hash.hpp"
+#include "base/log.hpp"
+
+namespace mooring::actors {
+
+std::size_t shard_of(std::string_view tenant, std::size_t shards) { return hash64(tenant, 3) % shards; }
+
+namespace {
+
+constexpr std::uint16_t close_forbidden = 4403; // domain.md, "Limits"
+
+// What one network thread has under way. Owned by the gateway; the actor holds it too.
+struct table {
+  struct filed_command {
+    command_ptr request;
+    api::command_done done;
+    caf::actor_id sent_to = 0; // the device or tenant; 0: through the directory
+    std::uint64_t connection = 0;
+  };
+  struct filed_query {
+    query_ptr request;
+    api::query_done done;
+    caf::actor_id sent_to = 0;
+    std::int64_t began_us = 0;
+  };
+
+  std::uint64_t next_id = 0;
+  std::unordered_map<std::uint64_t, filed_command> commands;
+  std::unordered_map<std::uint64_t, filed_query> queries;
+  // Handles, and which of them are watched.
+  std::unordered_map<std::string, device_actor> devices;
+  std::unordered_map<std::string, tenant_actor> tenants;
+  std::unordered_map<caf::actor_id, std::string> device_names, tenant_names;
+  std::uint64_t answered = 0;
+};
+
+std::string name_of(const std::string& tenant, const std::string& device) {
+  std::string out;
+  out.reserve(tenant.size() + 1 + device.size());
+  out.append(tenant);
+  out.push_back('\0');
+  out.append(device);
+  return out;
+}
+
+class network_state {
+ public:
+  static constexpr auto name = "network";
+  network_state(network_actor::pointer self, const surroundings& around, std::shared_ptr<table> work,
+                std::vector<directory_actor> directories);
+  network_actor::behavior_type behavior();
+
+ private:
+  void finish(command_ptr request);
+  void finish(query_ptr request);
+  void down(const caf::down_msg& message);
+  void housekeeping();
+  inspect_answer inspect() const;
+
+  network_actor::pointer self_;
+  const surroundings& around_;
+  std::shared_ptr<table> work_;
+  std::vector<directory_actor> directories_;
+  census::stay stay_;
+  std::int64_t started_us_;
+};
+
+network_state::network_state(network_actor::pointer self, const surroundings& around, std::shared_ptr<table> work,
+                             std::vector<directory_actor> directories)
+    : self_(self), around_(around), work_(std::move(work)), directories_(std::move(directories)),
+      stay_(around.who->enter({actor_kind::network, self->id(), "network", 0, around.time->now(), 0})),
+      started_us_(around.time->monotonic_us()) {}
+
+network_actor::behavior_type network_state::behavior() {
+  self_->set_down_handler([this](const caf::down_msg& message) { down(message); });
+  self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms), housekeeping_tick{});
+  return {
+      [this](command_done& message) { finish(std::move(message.request)); },
+      [this](query_done& message) { finish(std::move(message.request)); },
+      [this](housekeeping_tick) { housekeeping(); },
+      [this](inspect_request) { return inspect(); },
+  };
+}
+
+void network_state::finish(command_ptr request) {
+  const auto filed = work_->commands.find(request->id);
+  if (filed == work_->commands.end()) return; // it was given up
+  ++work_->answered;
+  // Remember who decides for this device and tenant.
+  if (request->tenant && work_->tenant_names.try_emplace(request->tenant.id(), request->who.tenant).second) {
+    work_->tenants[request->who.tenant] = request->tenant;
+    self_->monitor(request->tenant);
+  }
+  if (request->device) {
+    const auto [known, is_new] = work_->device_names.try_emplace(request->device.id());
+    if (is_new) {
+      known->second = name_of(request->who.tenant, request->device_id);
+      work_->devices[known->second] = request->device;
+      self_->monitor(request->device);
+    }
+  }
+  auto done = std::move(filed->second.done);
+  const auto connection = filed->second.connection;
+  work_->commands.erase(filed);
+  if (request->answer.ok()) {
+    if (connection != 0 && !request->device_id.empty()) around_.connections->uses(connection, request->device_id);
+    if (const auto* const gone = std::get_if<sync::deactivate_device>(&request->what))
+      around_.connections->close_all(request->who.tenant, gone->device_id, close_forbidden, "the device was deactivated");
+  }
+  done(std::move(request->answer));
+}
+
+void network_state::finish(query_ptr request) {
+  const auto filed = work_->queries.find(request->id);
+  if (filed == work_->queries.end()) return;
+  ++work_->answered;
+  if (request->tenant && work_->tenant_names.try_emplace(request->tenant.id(), request->who.tenant).second) {
+    work_->tenants[request->who.tenant] = request->tenant;
+    self_->monitor(request->tenant);
+  }
+  auto done = std::move(filed->second.done);
+  work_->queries.erase(filed);
+  done(std::move(request->answer));
+}
+
+void network_state::down(const caf::down_msg& message) {
+  const auto id = message.source.id();
+  if (const auto named = work_->device_names.find(id); named != work_->device_names.end()) {
+    if (const auto known = work_->devices.find(named->second); known != work_->devices.end() && known->second.id() == id)
+      work_->devices.erase(known);
+    work_->device_names.erase(named);
+  }
+  if (const auto named = work_->tenant_names.find(id); named != work_->tenant_names.end()) {
+    if (const auto known = work_->tenants.find(named->second); known != work_->tenants.end() && known->second.id() == id)
+      work_->tenants.erase(known);
+    work_->tenant_names.erase(named);
+  }
+  const bool in_peace = !message.reason || message.reason == caf::exit_reason::user_shutdown;
+  std::vector<command_ptr> commands;
+  for (const auto& [number, filed] : work_->commands)
+    if (filed.sent_to == id) commands.push_back(filed.request);
+  std::vector<query_ptr> queries;
+  for (const auto& [number, filed] : work_->queries)
+    if (filed.sent_to == id) queries.push_back(filed.request);
+  const auto shards = directories_.size();
+  for (auto& request : commands) {
+    if (in_peace) {
+      work_->commands[request->id].sent_to = 0;
+      request->device = nullptr;
+      request->tenant = nullptr;
+      self_->send(directories_[shard_of(request->who.tenant, shards)], route_command{std::move(request)});
+    } else {
+      request->answer = error{error_code::unavailable, "the outcome is not known: retry with the same key", {}, 100};
+      request->device = nullptr;
+      request->tenant = nullptr;
+      finish(std::move(request));
+    }
+  }
+  for (auto& request : queries) {
+    work_->queries[request->id].sent_to = 0;
+    request->tenant = nullptr;
+    self_->send(directories_[shard_of(request->who.tenant, shards)], route_query{std::move(request)});
+  }
+}
+
+void network_state::housekeeping() {
+  const auto now = around_.time->monotonic_us();
+  const auto limit_us = around_.settings.request_timeout_ms * 1000;
+  const error late{error_code::unavailable, "no answer in time: retry with the same key", {}, 1'000};
+  std::vector<api::command_done> commands;
+  for (auto at = work_->commands.begin(); at != work_->commands.end();)
+    if (now - at->second.request->arrived_us > limit_us) {
+      commands.push_back(std::move(at->second.done));
+      at = work_->commands.erase(at);
+    } else {
+      ++at;
+    }
+  std::vector<api::query_done> queries;
+  for (auto at = work_->queries.begin(); at != work_->queries.end();)
+    if (now - at->second.began_us > limit_us) {
+      queries.push_back(std::move(at->second.done));
+      at = work_->queries.erase(at);
+    } else {
+      ++at;
+    }
+  around_.counters->timeouts += commands.size() + queries.size();
+  for (auto& done : commands) done(late);
+  for (auto& done : queries) done(late);
+  self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms), housekeeping_tick{});
+}
+
+inspect_answer network_state::inspect() const {
+  inspection out("network", fmt::format("{}", self_->id()), (around_.time->monotonic_us() - started_us_) / 1000);
+  out.number("commands", static_cast<std::int64_t>(work_->commands.size()));
+  out.number("queries", static_cast<std::int64_t>(work_->queries.size()));
+  out.number("answered", static_cast<std::int64_t>(work_->answered));
+  out.number("devices_known", static_cast<std::int64_t>(work_->devices.size()));
+  return out.take();
+}
+
+// ── the gateway half ──
+
+sync::caller caller_of(const net::identity& who) {
+  return {who.tenant, who.user, who.device, who.is_admin, who.is_operator};
+}
+
+std::string device_id_of(const api::command& what) {
+  struct visitor {
+    std::string operator()(const sync::upload& x) const { return x.device_id; }
+    std::string operator()(const sync::register_device& x) const { return x.device_id; }
+    std::string operator()(const sync::acknowledge& x) const { return x.device_id; }
+    std::string operator()(const sync::resolve_conflict&) const { return {}; }
+    std::string operator()(const sync::deactivate_device&) const { return {}; }
+    std::string operator()(const sync::set_conflict_policy&) const { return {}; }
+  };
+  return std::visit(visitor{}, what);
+}
+
+class bridge final : public net::gateway, public api::backend {
+ public:
+  bridge(caf::actor_system& system, home& where, const surroundings& around, gateway_setting setting)
+      : where_(where), around_(around), setting_(std::move(setting)), work_(std::make_shared<table>()),
+        actor_(spawn_pinned<network_state, network_actor>(system, where, around, work_, setting_.directories)) {}
+
+  ~bridge() override {
+    // Nobody is left to hear answers; the actor ends.
+    work_->commands.clear();
+    work_->queries.clear();
+    caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
+  }
+
+  void execute(const net::graphql_request& request, net::completion done) override {
+    if (request.who == nullptr) {
+      net::graphql_answer refused;
+      refused.body = api::service::unauthenticated_body(request.request_id);
+      refused.executed = false;
+      refused.refused = error_code::unauthenticated;
+      return done(std::move(refused));
+    }
+    api::service_request what;
+    what.from = {caller_of(*request.who), request.arrived_us, request.connection_id};
+    what.backend = this;
+    what.query = request.query;
+    what.operation_name = request.operation_name;
+    what.variables = request.variables;
+    what.extensions = request.extensions;
+    what.address = request.remote_address;
+    what.may_mutate = request.via != net::transport::http_get;
+    what.bytes = request.bytes;
+    what.request_id = request.request_id;
+    setting_.service->execute(what, [done = std::move(done)](api::service_answer made) {
+      net::graphql_answer answer;
+      answer.body = std::move(made.response.body);
+      answer.executed = made.response.executed;
+      answer.method_not_allowed = made.method_not_allowed;
+      answer.refused = made.response.refused;
+      answer.retry_after_ms = made.response.retry_after_ms;
+      done(std::move(answer));
+    });
+    where_.run(); // what was sent to actors of this home runs now, without a detour through the loop
+  }
+
+  void connection_opened(std::uint64_t connection, std::shared_ptr<const net::identity> who,
+                         std::weak_ptr<net::connection_handle> handle) override {
+    around_.connections->opened(connection, who->tenant, std::move(handle));
+    if (who->device) around_.connections->uses(connection, *who->device);
+  }
+
+  void connection_closed(std::uint64_t connection) override { around_.connections->closed(connection); }
+
+  // ── api::backend ──
+
+  void submit(const api::origin& from, api::command what, api::command_done done) override {
+    auto request = std::make_shared<command_request>();
+    request->id = ++work_->next_id;
+    request->who = from.who;
+    request->device_id = device_id_of(what);
+    request->what = std::move(what);
+    request->arrived_us = from.arrived_us;
+    request->reply_to = actor_;
+    auto& filed = work_->commands[request->id];
+    filed.request = request;
+    filed.done = std::move(done);
+    filed.connection = from.connection;
+    if (!request->device_id.empty())
+      if (const auto known = work_->devices.find(name_of(from.who.tenant, request->device_id));
+          known != work_->devices.end()) {
+        filed.sent_to = known->second.id();
+        caf::anon_send(known->second, device_command{std::move(request)});
+        return;
+      }
+    if (const auto known = work_->tenants.find(from.who.tenant); known != work_->tenants.end()) {
+      filed.sent_to = known->second.id();
+      caf::anon_send(known->second, tenant_command{std::move(request)});
+      return;
+    }
+    caf::anon_send(directory_of(from.who.tenant), route_command{std::move(request)});
+  }
+
+  void read(const api::origin& from, sync::query what, api::query_done done) override {
+    auto request = std::make_shared<query_request>();
+    request->id = ++work_->next_id;
+    request->who = from.who;
+    request->what = std::move(what);
+    request->reply_to = actor_;
+    auto& filed = work_->queries[request->id];
+    filed.request = request;
+    filed.done = std::move(done);
+    filed.began_us = around_.time->monotonic_us();
+    if (const auto known = work_->tenants.find(from.who.tenant); known != work_->tenants.end()) {
+      filed.sent_to = known->second.id();
+      caf::anon_send(known->second, tenant_query{std::move(request)});
+      return;
+    }
+    caf::anon_send(directory_of(from.who.tenant), route_query{std::move(request)});
+  }
+
+ private:
+  const directory_actor& directory_of(const std::string& tenant) const {
+    return setting_.directories[shard_of(tenant, setting_.directories.size())];
+  }
+
+  home& where_;
+  const surroundings& around_;
+  gateway_setting setting_;
+  std::shared_ptr<table> work_;
+  network_actor actor_;
+};
+
+} // namespace
+
+std::unique_ptr<net::gateway> make_gateway(caf::actor_system& system, home& where, const surroundings& around,
+                                           gateway_setting setting) {
+  return std::make_unique<bridge>(system, where, around, std::move(setting));
+}
+
+} // namespace mooring::actors

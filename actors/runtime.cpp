@@ -1,0 +1,231 @@
+#include "actors/runtime.hpp"
+
+#include <atomic>
+#include <chrono>
+#include <limits>
+#include <optional>
+#include <thread>
+
+#include <caf/all.hpp>
+#include <fmt/format.h>
+
+#include "actors/directory.hpp"
+#include "actors/home.hpp"
+#include "actors/network.hpp"
+#include "actors/pinned.hpp"
+#include "actors/reader.hpp"
+#include "base/log.hpp"
+#include "cluster/lmdb_storage.hpp"
+#include "storage/backup.hpp"
+#include "storage/write_batch.hpp"
+
+namespace mooring::actors {
+
+namespace {
+
+constexpr std::size_t readers_per_shard = 2;
+
+struct system_config : caf::actor_system_config {
+  system_config() {
+    add_message_types<caf::id_block::mooring>();
+    // Work sharing: an idle worker sleeps. Work stealing polls, which costs an idle node CPU.
+    set("scheduler.policy", "sharing");
+    set("scheduler.max-threads", 2);
+    set("scheduler.max-throughput", home::throughput);
+    set("logger.verbosity", "quiet");
+  }
+};
+
+bool read_rows(std::string_view body, std::vector<cluster::row>& out) {
+  storage::entry_reader reader(body);
+  while (const auto row = reader.next()) out.push_back({row->key, row->value.value_or(std::string_view{}), !row->value});
+  return !reader.failed();
+}
+
+class directory_host final : public directory_actor::base {
+ public:
+  directory_host(caf::actor_config& config, const surroundings& around, directory_setting setting)
+      : directory_actor::base(config), state_(std::in_place, this, around, std::move(setting)) {}
+  const char* name() const override { return directory_state::name; }
+  void on_exit() override { state_.reset(); }
+
+ protected:
+  directory_actor::behavior_type make_behavior() override { return state_->behavior(); }
+
+ private:
+  std::optional<directory_state> state_;
+};
+
+// The top: hears when a directory fails.
+caf::behavior watch(caf::event_based_actor* self, std::vector<directory_actor> directories,
+                    std::function<void(const std::string&)> fatal) {
+  for (const auto& one : directories) self->monitor(one);
+  self->set_down_handler([fatal = std::move(fatal)](const caf::down_msg& message) {
+    if (message.reason && message.reason != caf::exit_reason::user_shutdown && fatal)
+      fatal(fmt::format("a shard's supervisor failed: {}", caf::to_string(message.reason)));
+  });
+  return {[](housekeeping_tick) {}};
+}
+
+} // namespace
+
+struct runtime::parts {
+  explicit parts(runtime_options given) : options(std::move(given)), system(config) {}
+
+  struct shard_parts {
+    shard_access access;
+    writer_counters counters;
+    std::vector<std::unique_ptr<snapshot_lease>> leases; // by home
+  };
+
+  runtime_options options;
+  census who;
+  presence connections;
+  actor_counters counters;
+  surroundings around;
+  std::vector<std::unique_ptr<shard_parts>> shards;
+  system_config config;
+  caf::actor_system system;
+  std::vector<std::unique_ptr<home>> homes;
+  std::vector<directory_actor> directories;
+  std::vector<reader_actor> readers;
+  caf::actor watcher;
+  bool stopped = false;
+};
+
+runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::move(options))) {
+  auto& p = *parts_;
+  p.around.settings = p.options.settings;
+  p.around.who = &p.who;
+  p.around.connections = &p.connections;
+  p.around.counters = &p.counters;
+  for (unsigned i = 0; i < p.options.network_threads; ++i) p.homes.push_back(std::make_unique<home>(p.system));
+  for (std::size_t n = 0; n < p.options.shards.size(); ++n) {
+    auto& shard = *p.shards.emplace_back(std::make_unique<parts::shard_parts>());
+    directory_setting setting;
+    for (auto& where : p.homes) {
+      auto* const lease = shard.leases.emplace_back(std::make_unique<snapshot_lease>(shard.access)).get();
+      where->on_rest([lease] { lease->park(); });
+      setting.dwellings.push_back({where.get(), lease});
+    }
+    for (std::size_t i = 0; i < readers_per_shard; ++i) {
+      p.readers.push_back(spawn_reader(p.system, p.around, shard.access, fmt::format("reader {} of shard {}", i, n)));
+      setting.readers.push_back(p.readers.back());
+    }
+    setting.writer.number = static_cast<std::uint32_t>(n);
+    setting.writer.access = &shard.access;
+    setting.writer.counters = &shard.counters;
+    auto& raft = setting.writer.shard;
+    raft.members.shard = static_cast<std::uint32_t>(n);
+    raft.open_storage = cluster::make_lmdb_opener(
+        p.options.shards[n],
+        [&shard](const std::shared_ptr<storage::environment>& opened) { shard.access.publish(opened); });
+    raft.read_rows = &read_rows;
+    raft.random_seed = n + 1;
+    raft.apply.bytes_max = p.options.apply_bytes_max;
+    raft.apply.age_max_ms = p.options.apply_age_ms;
+    p.directories.push_back(p.system.spawn<directory_host>(std::cref(p.around), std::move(setting)));
+  }
+  p.watcher = p.system.spawn(&watch, p.directories, p.options.fatal);
+}
+
+runtime::~runtime() { stop(); }
+
+bool runtime::is_ready(std::string& why_not) const {
+  for (std::size_t n = 0; n < parts_->shards.size(); ++n)
+    if (!parts_->shards[n]->counters.leading) {
+      why_not = fmt::format("shard {} is being loaded", n);
+      return false;
+    }
+  return true;
+}
+
+result<void> runtime::wait_ready(std::int64_t timeout_ms) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  std::string why_not;
+  while (!is_ready(why_not)) {
+    if (std::chrono::steady_clock::now() > until) return error{error_code::unavailable, why_not};
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  return {};
+}
+
+std::unique_ptr<net::gateway> runtime::make_gateway(net::thread_context& thread, const api::service& service) {
+  auto& where = *parts_->homes[thread.index() % parts_->homes.size()];
+  where.attach([&thread](std::function<void()> work) { thread.post(std::move(work)); });
+  return actors::make_gateway(parts_->system, where, parts_->around, {&service, parts_->directories});
+}
+
+void runtime::stop() {
+  auto& p = *parts_;
+  if (p.stopped) return;
+  p.stopped = true;
+  for (auto& where : p.homes) where->attach({});
+  caf::anon_send_exit(p.watcher, caf::exit_reason::user_shutdown);
+  for (auto& one : p.directories) caf::anon_send_exit(one, caf::exit_reason::user_shutdown);
+  for (auto& one : p.readers) caf::anon_send_exit(one, caf::exit_reason::user_shutdown);
+  p.watcher = nullptr;
+  p.directories.clear();
+  p.readers.clear();
+  // Tenants and devices live on homes whose threads have ended: this thread takes their place.
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+  const auto ended = [&] {
+    for (std::size_t kind = 0; kind < actor_kinds; ++kind)
+      if (p.who.alive(static_cast<actor_kind>(kind)) > 0) return false;
+    return true;
+  };
+  while (!ended() && std::chrono::steady_clock::now() < until) {
+    for (auto& where : p.homes) where->run();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  for (auto& where : p.homes) where->run();
+  if (!ended()) log::warning("some actors did not end in time");
+}
+
+const census& runtime::who() const { return parts_->who; }
+
+const actor_counters& runtime::counters() const { return parts_->counters; }
+
+std::vector<shard_report> runtime::shards() const {
+  std::vector<shard_report> out;
+  for (const auto& shard : parts_->shards) {
+    const auto& from = shard->counters;
+    auto& to = out.emplace_back();
+    to.commits = from.commits;
+    to.commit_bytes = from.commit_bytes;
+    to.entries = from.entries;
+    to.rows_applied = from.rows_applied;
+    to.applies = from.applies;
+    to.reloads = from.reloads;
+    to.pending_bytes = from.pending_bytes;
+    to.log_bytes = from.log_bytes;
+    to.storage_full = from.storage_full;
+    to.leading = from.leading;
+    for (std::size_t i = 0; i < from.commit_latency.size(); ++i)
+      to.commit_seconds.emplace_back(i < from.bounds_us.size() ? static_cast<double>(from.bounds_us[i]) / 1e6
+                                                               : std::numeric_limits<double>::infinity(),
+                                     from.commit_latency[i]);
+    to.commit_seconds_sum = static_cast<double>(from.commit_latency_sum_us) / 1e6;
+    for (std::size_t i = 0; i < from.group_sizes.size(); ++i)
+      to.group_sizes.emplace_back(i < from.group_bounds.size() ? static_cast<double>(from.group_bounds[i])
+                                                               : std::numeric_limits<double>::infinity(),
+                                  from.group_sizes[i]);
+    to.group_sum = from.group_sum;
+    if (const auto environment = shard->access.environment()) to.files = environment->stats();
+  }
+  return out;
+}
+
+result<void> runtime::backup(const std::filesystem::path& data, const std::filesystem::path& target) {
+  if (auto made = storage::prepare_backup(target); !made) return made;
+  for (std::size_t n = 0; n < parts_->shards.size(); ++n) {
+    const auto environment = parts_->shards[n]->access.environment();
+    if (environment == nullptr) return error{error_code::unavailable, fmt::format("shard {} is being loaded", n)};
+    if (auto copied = storage::back_up_shard(*environment, static_cast<unsigned>(n), target); !copied) return copied;
+  }
+  auto finished = storage::finish_backup(data, target, system_clock().now());
+  if (!finished) return finished.failure();
+  return {};
+}
+
+} // namespace mooring::actors

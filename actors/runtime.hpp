@@ -1,0 +1,73 @@
+// runtime: all actors of a node, started and stopped in order. Keeps CAF out of sight of main.
+//
+//   runtime up(options) → wait_ready() → net::server with make_gateway → … → server.stop() → up.stop()
+//
+// Threads: construct, wait_ready and stop from one thread; the rest from any.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "actors/surroundings.hpp"
+#include "api/service.hpp"
+#include "base/result.hpp"
+#include "net/gateway.hpp"
+#include "net/thread_context.hpp"
+#include "storage/environment.hpp"
+
+namespace mooring::actors {
+
+struct runtime_options {
+  actor_settings settings;
+  unsigned network_threads = 1;
+  std::vector<storage::environment_options> shards; // one each, in order
+  std::uint64_t apply_bytes_max = 4ull << 20;
+  std::int64_t apply_age_ms = 1'000;
+  // The top of the supervision tree has failed: the process must end. Called once, from an actor's thread.
+  std::function<void(const std::string& why)> fatal;
+};
+
+// What one shard is doing, for the metrics.
+struct shard_report {
+  std::uint64_t commits = 0, commit_bytes = 0, entries = 0, rows_applied = 0, applies = 0, reloads = 0;
+  std::uint64_t pending_bytes = 0, log_bytes = 0, storage_full = 0;
+  bool leading = false;
+  std::vector<std::pair<double, std::uint64_t>> commit_seconds; // bucket's upper bound, count in it; the last: infinity
+  double commit_seconds_sum = 0;
+  std::vector<std::pair<double, std::uint64_t>> group_sizes;
+  std::uint64_t group_sum = 0;
+  storage::environment_stats files;
+};
+
+class runtime {
+ public:
+  explicit runtime(runtime_options options);
+  ~runtime(); // stops
+
+  // Until every shard leads and its tables hold what its log holds. unavailable when that takes too long.
+  result<void> wait_ready(std::int64_t timeout_ms);
+  bool is_ready(std::string& why_not) const;
+
+  // REQUIRES: `service` and the context outlive the gateway.
+  std::unique_ptr<net::gateway> make_gateway(net::thread_context& thread, const api::service& service);
+
+  // Ends all actors, after the network threads have ended. Idempotent.
+  void stop();
+
+  const census& who() const;
+  const actor_counters& counters() const;
+  std::vector<shard_report> shards() const;
+
+  // A consistent copy of every shard of the running node into the folder `target`, which must not exist.
+  result<void> backup(const std::filesystem::path& data, const std::filesystem::path& target);
+
+ private:
+  struct parts;
+  std::unique_ptr<parts> parts_;
+};
+
+} // namespace mooring::actors

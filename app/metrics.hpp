@@ -1,0 +1,33 @@
+// The node as its operator sees it: /readyz and /metrics.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <string>
+
+#include "actors/runtime.hpp"
+#include "api/service.hpp"
+#include "net/counters.hpp"
+#include "net/gateway.hpp"
+
+namespace mooring::app {
+
+class node_status final : public net::status_source {
+ public:
+  node_status(const actors::runtime& runtime, const api::service& service, std::function<net::net_totals()> network)
+      : runtime_(runtime), service_(service), network_(std::move(network)) {}
+
+  bool is_ready(std::string& why_not) override;
+  // Read from the parts' own counters at each scrape: nobody scraping costs nothing.
+  std::string metrics_text() override;
+
+  void stopping() { stopping_ = true; }
+
+ private:
+  const actors::runtime& runtime_;
+  const api::service& service_;
+  std::function<net::net_totals()> network_;
+  std::atomic<bool> stopping_{false};
+};
+
+} // namespace mooring::app
