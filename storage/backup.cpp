@@ -97,7 +97,8 @@ std::string to_text(const backup_manifest& manifest) {
     text.append("file ").append(hex_of(file.hash.high, 16)).append(hex_of(file.hash.low, 16)).append(" ");
     text.append(std::to_string(file.bytes)).append(" ").append(file.path).append("\n");
   }
-  text.append("checksum ").append(hex_of(crc32c(text), 8)).append("\n");
+  const auto checksum = crc32c(text); // of all lines before
+  text.append("checksum ").append(hex_of(checksum, 8)).append("\n");
   return text;
 }
 
