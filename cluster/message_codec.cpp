@@ -1,5 +1,8 @@
 #include "cluster/message_codec.hpp"
 
+#include <optional>
+#include <utility>
+
 #include "cluster/bytes.hpp"
 
 namespace mooring::cluster {
@@ -54,14 +57,17 @@ error malformed(const char* what) {
   return {error_code::bad_user_input, what};
 }
 
-result<bool> read_flag(byte_reader& in) {
+// The readers below fill `body`; what is wrong with the bytes is the answer.
+using problem = std::optional<error>;
+
+problem read_flag(byte_reader& in, bool& flag) {
   const auto value = in.integer<std::uint8_t>();
   if (value > 1) return malformed("raft message: a flag is neither 0 nor 1");
-  return value == 1;
+  flag = value == 1;
+  return {};
 }
 
-result<message_body> read_append_entries(byte_reader& in, const message_limits& limits) {
-  append_entries body;
+problem read(byte_reader& in, const message_limits& limits, append_entries& body) {
   body.term = in.integer<std::uint64_t>();
   body.previous_index = in.integer<std::uint64_t>();
   body.previous_term = in.integer<std::uint64_t>();
@@ -78,49 +84,45 @@ result<message_body> read_append_entries(byte_reader& in, const message_limits& 
       return malformed("raft message: unknown type of entry");
     each.body = in.bytes(in.integer<std::uint32_t>());
   }
-  return message_body{std::move(body)};
+  return {};
 }
 
-result<message_body> read_body(std::uint8_t kind, byte_reader& in, const message_limits& limits) {
+problem read(byte_reader& in, const message_limits&, append_entries_result& body) {
+  body.term = in.integer<std::uint64_t>();
+  body.rejected = in.integer<std::uint64_t>();
+  body.last_index = in.integer<std::uint64_t>();
+  return {};
+}
+
+problem read(byte_reader& in, const message_limits&, request_vote& body) {
+  body.term = in.integer<std::uint64_t>();
+  body.candidate = in.integer<std::uint64_t>();
+  body.last_index = in.integer<std::uint64_t>();
+  body.last_term = in.integer<std::uint64_t>();
+  return read_flag(in, body.pre_vote);
+}
+
+problem read(byte_reader& in, const message_limits&, request_vote_result& body) {
+  body.term = in.integer<std::uint64_t>();
+  if (auto wrong = read_flag(in, body.granted)) return wrong;
+  return read_flag(in, body.pre_vote);
+}
+
+problem read(byte_reader& in, const message_limits&, install_snapshot& body) {
+  body.term = in.integer<std::uint64_t>();
+  body.last_index = in.integer<std::uint64_t>();
+  body.last_term = in.integer<std::uint64_t>();
+  body.tables = in.bytes(in.integer<std::uint64_t>());
+  return {};
+}
+
+problem read_body(std::uint8_t kind, byte_reader& in, const message_limits& limits, message_body& body) {
   switch (kind) {
-  case 0: return read_append_entries(in, limits);
-  case 1: {
-    append_entries_result body;
-    body.term = in.integer<std::uint64_t>();
-    body.rejected = in.integer<std::uint64_t>();
-    body.last_index = in.integer<std::uint64_t>();
-    return message_body{body};
-  }
-  case 2: {
-    request_vote body;
-    body.term = in.integer<std::uint64_t>();
-    body.candidate = in.integer<std::uint64_t>();
-    body.last_index = in.integer<std::uint64_t>();
-    body.last_term = in.integer<std::uint64_t>();
-    const auto pre_vote = read_flag(in);
-    if (!pre_vote) return pre_vote.failure();
-    body.pre_vote = *pre_vote;
-    return message_body{body};
-  }
-  case 3: {
-    request_vote_result body;
-    body.term = in.integer<std::uint64_t>();
-    const auto granted = read_flag(in);
-    if (!granted) return granted.failure();
-    const auto pre_vote = read_flag(in);
-    if (!pre_vote) return pre_vote.failure();
-    body.granted = *granted;
-    body.pre_vote = *pre_vote;
-    return message_body{body};
-  }
-  case 4: {
-    install_snapshot body;
-    body.term = in.integer<std::uint64_t>();
-    body.last_index = in.integer<std::uint64_t>();
-    body.last_term = in.integer<std::uint64_t>();
-    body.tables = in.bytes(in.integer<std::uint64_t>());
-    return message_body{body};
-  }
+  case 0: return read(in, limits, body.emplace<append_entries>());
+  case 1: return read(in, limits, body.emplace<append_entries_result>());
+  case 2: return read(in, limits, body.emplace<request_vote>());
+  case 3: return read(in, limits, body.emplace<request_vote_result>());
+  case 4: return read(in, limits, body.emplace<install_snapshot>());
   default: return malformed("raft message: unknown kind");
   }
 }
@@ -159,10 +161,8 @@ result<message> decode_message(std::string_view bytes, const message_limits& lim
   what.generation = in.integer<std::uint32_t>();
   what.from = in.integer<std::uint64_t>();
   what.to = in.integer<std::uint64_t>();
-  auto body = read_body(kind, in, limits);
-  if (!body) return body.failure();
+  if (auto wrong = read_body(kind, in, limits, what.body)) return std::move(*wrong);
   if (!in.at_end()) return malformed("raft message: cut off, or bytes behind the end");
-  what.body = std::move(*body);
   return what;
 }
 
