@@ -74,7 +74,7 @@ void mutator::flip_bits() {
 
 void mutator::set_byte() {
   static constexpr std::string_view interesting(
-      "\x00\x01\x1f\x20\x7f\x80\xc0\xff\"\\/{}[]():,.-+!$@#&|=0919eEnt\n\r\t", 44);
+      "\x00\x01\x1f\x20\x7f\x80\xc0\xff\"\\/{}[]():,.-+!$@#&|=0919eEnt\n\r\t", 40);
   if (input_.empty()) return;
   input_[below(input_.size())] =
       chance(3) ? static_cast<char>(random()) : interesting[below(interesting.size())];
