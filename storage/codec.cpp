@@ -94,7 +94,7 @@ void expect_array(unpacker& from, std::size_t elements) {
 
 document read_document(unpacker& from) {
   const auto bytes = from.bin();
-  if (!bytes.empty() && !is_valid_document(bytes)) from.fail();
+  if (!bytes.empty() && !is_whole_document(bytes)) from.fail();
   return document{std::string(bytes)};
 }
 
@@ -601,7 +601,7 @@ void read_entity_head(unpacker& from, entity_view& entity, std::int32_t& run_sta
   entity.user = from.number32();
   run_start = from.integer_as<std::int32_t>();
   entity.at = from.number();
-  if (!entity.data.empty() && !is_valid_document(entity.data)) from.fail();
+  if (!entity.data.empty() && !is_whole_document(entity.data)) from.fail();
 }
 
 } // namespace
@@ -712,6 +712,7 @@ result<key_parts> check_row(std::string_view key, std::string_view value) {
   const auto parts = parse_key(key);
   if (!parts) return error{error_code::internal, "row " + to_hex(key) + ": not a key of any table"};
   const auto outcome = [&]() -> result<void> {
+    const auto invalid = [&](const document& one) { return !one.absent() && !is_valid_document(one.bytes); };
     const auto failed = [](const auto& read) -> result<void> {
       if (!read) return read.failure();
       return {};
@@ -726,11 +727,20 @@ result<key_parts> check_row(std::string_view key, std::string_view value) {
     case table::device_by_owner: return decode_device_by_owner(key, value);
     case table::device: return failed(decode_device(key, value));
     case table::open_conflict: return failed(decode_open_conflict(key, value));
-    case table::conflict: return failed(decode_conflict(key, value));
+    case table::conflict: {
+      const auto read = decode_conflict(key, value);
+      if (read && (invalid(read->server_data) || invalid(read->client_data)))
+        return row_error(key, "its data is no valid document");
+      return failed(read);
+    }
     case table::feed: return failed(decode_feed_row(key, value));
     case table::idempotency: return failed(decode_idempotency(key, value));
     case table::operation: return failed(decode_operation(key, value));
-    case table::entity: return failed(decode_entity(key, value));
+    case table::entity: {
+      const auto read = decode_entity(key, value);
+      if (read && invalid(read->data)) return row_error(key, "its data is no valid document");
+      return failed(read);
+    }
     }
     return row_error(key, "not a key of any table");
   }();

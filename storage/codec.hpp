@@ -101,7 +101,7 @@ result<void> decode_feed_slots(std::string_view key, std::string_view value,
                                std::vector<feed_slot_view>& slots);
 result<sync::feed_row> decode_feed_row(std::string_view key, std::string_view value);
 
-// Version, checksum and shape of any row of a tenant's tables.
+// Version, checksum, shape and documents (with their UTF-8 and depth) of any row of a tenant's tables.
 result<key_parts> check_row(std::string_view key, std::string_view value);
 
 } // namespace mooring::storage

@@ -176,6 +176,8 @@ struct read_transaction::impl {
   mutable MDB_cursor* cursor = nullptr; // kept over park and renew
   mutable bool cursor_stale = false;
   mutable bool cursor_busy = false;
+  mutable MDB_cursor* near = nullptr; // of get_near, likewise
+  mutable bool near_stale = false;
   mutable int damage = 0;
   bool current = false;
   std::atomic<std::int64_t> since_ms{0}; // read by stats(); 0: parked
@@ -184,20 +186,25 @@ struct read_transaction::impl {
     std::unique_lock lock(owner->gate_mutex);
     owner->readers.erase(this);
     if (cursor) mdb_cursor_close(cursor);
+    if (near) mdb_cursor_close(near);
     if (txn) mdb_txn_abort(txn);
     if (current && --owner->snapshots == 0) owner->gate_changed.notify_all();
   }
 
+  // A kept cursor, made usable for the present snapshot. Null: no memory.
+  MDB_cursor* ready(MDB_cursor*& kept, bool& stale) const {
+    if (kept && stale && mdb_cursor_renew(txn, kept) != 0) {
+      mdb_cursor_close(kept);
+      kept = nullptr;
+    }
+    stale = false;
+    if (!kept && mdb_cursor_open(txn, owner->table, &kept) != 0) kept = nullptr;
+    return kept;
+  }
   // A cursor for one walk. The kept one unless an outer walk is using it.
   MDB_cursor* take_cursor() const {
     if (!cursor_busy) {
-      if (cursor && cursor_stale && mdb_cursor_renew(txn, cursor) != 0) {
-        mdb_cursor_close(cursor);
-        cursor = nullptr;
-      }
-      cursor_stale = false;
-      if (!cursor && mdb_cursor_open(txn, owner->table, &cursor) != 0) return nullptr;
-      cursor_busy = true;
+      cursor_busy = ready(cursor, cursor_stale) != nullptr;
       return cursor;
     }
     MDB_cursor* extra = nullptr;
@@ -245,6 +252,17 @@ std::optional<std::string_view> read_transaction::get(std::string_view key) cons
   return std::nullopt;
 }
 
+std::optional<std::string_view> read_transaction::get_near(std::string_view key) const {
+  MOORING_CHECK(current(), "a current snapshot");
+  MDB_cursor* const cursor = impl_->ready(impl_->near, impl_->near_stale);
+  if (!cursor) return get(key);
+  MDB_val wanted = to_val(key), value{};
+  const int code = guarded([&] { return mdb_cursor_get(cursor, &wanted, &value, MDB_SET); });
+  if (code == 0) return to_view(value);
+  if (code != MDB_NOTFOUND) impl_->damage = code;
+  return std::nullopt;
+}
+
 void read_transaction::scan(std::string_view from,
                             const std::function<bool(std::string_view, std::string_view)>& each) const {
   MOORING_CHECK(current(), "a current snapshot");
@@ -267,7 +285,7 @@ void read_transaction::park() {
   if (!current()) return;
   MOORING_CHECK(!impl_->cursor_busy, "no walk of this snapshot is running");
   mdb_txn_reset(impl_->txn);
-  impl_->cursor_stale = true;
+  impl_->cursor_stale = impl_->near_stale = true;
   impl_->damage = 0;
   impl_->current = false;
   impl_->since_ms.store(0, std::memory_order_relaxed);
@@ -467,6 +485,7 @@ environment::~environment() {
   // Parked transactions keep a slot in the lock file, which closing unmaps: take the slots back first.
   for (auto* reader : impl_->readers) {
     if (reader->cursor) mdb_cursor_close(std::exchange(reader->cursor, nullptr));
+    if (reader->near) mdb_cursor_close(std::exchange(reader->near, nullptr));
     if (reader->txn) mdb_txn_abort(std::exchange(reader->txn, nullptr));
   }
   impl_->readers.clear();

@@ -63,6 +63,8 @@ class read_transaction {
 
   // Views are valid until park(), renew() or destruction.
   std::optional<std::string_view> get(std::string_view key) const;
+  // The same, fast when the key is near the one that was asked for last.
+  std::optional<std::string_view> get_near(std::string_view key) const;
   // First row with key >= `from`, and its successors: return false from the callback to stop.
   void scan(std::string_view from,
             const std::function<bool(std::string_view key, std::string_view value)>& each) const;

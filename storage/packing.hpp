@@ -114,7 +114,8 @@ class packer {
  private:
   __attribute__((noinline)) void grow(std::size_t bytes) {
     const auto used = size();
-    out_.resize(used + bytes + (used < 1024 ? 256 : used / 2));
+    out_.resize(used + bytes +
+                2048); // the string's capacity doubles by itself; this bounds what is zeroed in vain
     at_ = out_.data() + used;
     end_ = out_.data() + out_.size();
   }
@@ -123,6 +124,11 @@ class packer {
   char* at_;
   char* end_;
 };
+
+// True when the bytes are one msgpack value of a document's shapes (base/document.hpp), cut off nowhere:
+// whoever walks it stays inside. Does not look at UTF-8 or depth, which is what makes it several times faster
+// than is_valid_document: for rows whose checksum is right.
+bool is_whole_document(std::string_view bytes);
 
 // Reads from the front. After the first value that is cut off or of another kind, ok() is false and
 // everything reads as zero or empty; so a decoder reads all and asks once.

@@ -173,7 +173,8 @@ std::optional<entity_view> tenant_store::view_entity(const feed_slot_view& slot)
 std::optional<entity_view> tenant_store::view_entity(sync::domain in, sync::user_number owner,
                                                      std::string_view id) {
   const auto key = keys::entity(hash_, in, owner, id);
-  const auto value = row(key);
+  // Ids that were made one after the other are often neighbours.
+  const auto value = key.fits() && known() ? snapshot_.get_near(key.view()) : std::nullopt;
   if (!value) return std::nullopt;
   auto view = keep(decode_entity_view(key.view(), *value));
   if (view) view->id = id; // not the key on this stack

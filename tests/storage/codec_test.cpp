@@ -319,3 +319,29 @@ TEST_CASE("numbers of every width are read back") {
   CHECK(from.number() == 0);
   CHECK(!from.ok());
 }
+
+TEST_CASE("what passes as a whole document can be walked, and every document passes") {
+  random_rows random(17);
+  for (int i = 0; i < 2000; ++i) {
+    const auto document = random.object(4).bytes;
+    CHECK(is_whole_document(document));
+    CHECK(!is_whole_document(document + '\xc0'));
+    CHECK(!is_whole_document(std::string_view(document).substr(0, random.below(document.size()))));
+    auto damaged = document;
+    damaged[random.below(damaged.size())] = static_cast<char>(random.below(256));
+    if (is_valid_document(damaged)) CHECK(is_whole_document(damaged));
+    if (is_whole_document(damaged)) { // the sanitizers watch this walk
+      std::string json;
+      append_json(json, damaged);
+      CHECK(!json.empty());
+    }
+  }
+  CHECK(!is_whole_document(""));
+  CHECK(!is_whole_document("\xc1"));
+  CHECK(!is_whole_document("\x81\xc0\xc0"));          // a key that is no string
+  CHECK(!is_whole_document(std::string(70, '\x91'))); // cut off, and too deep
+  CHECK(!is_whole_document(std::string(70, '\x91') + '\xc0'));
+  CHECK(is_whole_document(std::string(33, '\x91') + '\xc0'));
+  CHECK(!is_whole_document("\xdf\xff\xff\xff\xff"));
+  CHECK(!is_whole_document("\xdb\xff\xff\xff\xff"));
+}

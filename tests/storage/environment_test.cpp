@@ -55,6 +55,8 @@ TEST_CASE("rows are read back, in the order of their keys, in both directions") 
   const auto snapshot = good(env->begin_read());
   CHECK(snapshot.get("a") == "value of a");
   CHECK(!snapshot.get("aa"));
+  for (const auto* key : {"b", "c", "aa", "a", "d"})
+    CHECK(snapshot.get_near(key).has_value() == (std::string_view(key) != "aa"));
   CHECK(keys_from(snapshot, "") == names{"a", "b", "c", "d"});
   CHECK(keys_from(snapshot, "bb") == names{"c", "d"});
   CHECK(keys_from(snapshot, "e").empty());
@@ -109,9 +111,11 @@ TEST_CASE("a snapshot does not move until it is renewed") {
   CHECK(snapshot.current());
   put_row(*env, "k", "new");
   CHECK(snapshot.get("k") == "old");
+  CHECK(snapshot.get_near("k") == "old");
   CHECK(keys_from(snapshot, "") == names{"k"});
   good(snapshot.renew());
   CHECK(snapshot.get("k") == "new");
+  CHECK(snapshot.get_near("k") == "new");
   CHECK(keys_from(snapshot, "") == names{"k"}); // the kept cursor moves along
   snapshot.park();
   snapshot.park();
