@@ -54,7 +54,8 @@ export function line(r) {
   const name = `${r.group.padEnd(2)} ${r.case.padEnd(15)} ${r.target.padEnd(8)}`;
   if (r.case === 'idle')
     return `${name} ${number(r.connections)} connections: ${number(r.resident_bytes_per_connection)} bytes each`;
-  return `${name} ${String(r.in_flight).padStart(5)} at a time  ${number(r.operations_per_s).padStart(9)} op/s  ` +
+  const store = r.group === 'F' ? `${number(r.entities).padStart(10)} stored ` : '';
+  return `${name} ${store}${String(r.in_flight).padStart(5)} at a time  ${number(r.operations_per_s).padStart(9)} op/s  ` +
     `${number(r.items_per_s).padStart(9)} items/s  p50 ${time(r.p50_us).padStart(8)}  p99 ${time(r.p99_us).padStart(8)}  ` +
     `CPU ${number(r.server_cpu_us_per_operation, 1).padStart(8)} µs/op` +
     (r.other_cores > 0.2 ? `  (others kept ${number(r.other_cores, 1)} cores busy)` : '') + (r.failures ? `  ${r.failures} FAILED` : '');
