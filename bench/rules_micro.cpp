@@ -1,7 +1,8 @@
 // What the rules cost: one decision, on one core, over a store in memory whose look-ups are counted in.
 //
-// Question: how much of an upload's server CPU do the rules take? Prints nanoseconds per upload and per item. The store
-// is a hash map made for this bench; "look-ups only" is what the same calls of the store cost alone.
+// Question: how much of an upload's server CPU do the rules take? Prints nanoseconds per upload and per item.
+// The store is a hash map made for this bench; "look-ups only" is what the same calls of the store cost
+// alone.
 #include <algorithm>
 #include <cstdio>
 #include <ctime>
@@ -54,8 +55,12 @@ class hash_store final : public store {
   std::optional<user> find_user(std::string_view id) override { return user{std::string(id), 1}; }
   std::optional<user> find_user(user_number) override { return user{"ann", 1}; }
   std::optional<policy> find_policy(domain) override { return {}; }
-  std::optional<idempotency_record> find_idempotency(user_number, device_number, std::string_view) override { return {}; }
-  std::optional<operation_record> find_operation(user_number, device_number, std::string_view) override { return {}; }
+  std::optional<idempotency_record> find_idempotency(user_number, device_number, std::string_view) override {
+    return {};
+  }
+  std::optional<operation_record> find_operation(user_number, device_number, std::string_view) override {
+    return {};
+  }
   std::optional<feed_row> find_feed_row(position at) override {
     const auto found = rows.find(at);
     return found == rows.end() ? std::nullopt : std::optional<feed_row>{found->second};
@@ -68,7 +73,9 @@ std::string uuid(unsigned n) {
   return text;
 }
 
-document json(const char* text) { return *document_from_json(text); }
+document json(const char* text) {
+  return *document_from_json(text);
+}
 
 double cpu_ns() { // of this thread, so that neighbours on the machine count little
   timespec at{};
@@ -116,7 +123,13 @@ int main() {
   for (unsigned i = 0; i < 10; ++i) {
     v.verification_id = uuid(100 + i);
     batch.voice.push_back(v);
-    batch.behavioral.push_back({uuid(200 + i), json(R"([{"type":"tap","x":10,"y":20},{"type":"scroll","d":300}])"), 5000, 12, 3, {}, {}});
+    batch.behavioral.push_back({uuid(200 + i),
+                                json(R"([{"type":"tap","x":10,"y":20},{"type":"scroll","d":300}])"),
+                                5000,
+                                12,
+                                3,
+                                {},
+                                {}});
     session_item s;
     s.session_id = uuid(300 + i);
     s.start_time = now;
@@ -129,7 +142,8 @@ int main() {
     e.in = domain::task;
     e.what = operation::create;
     e.entity_id = uuid(400 + i);
-    e.data = json(R"({"title":"Inspect pump 7","state":"open","priority":3,"assignee":"ann","notes":"check seals and pressure"})");
+    e.data = json(
+        R"({"title":"Inspect pump 7","state":"open","priority":3,"assignee":"ann","notes":"check seals and pressure"})");
     e.modified_at = now;
     batch.operations.push_back(e);
   }
@@ -139,7 +153,8 @@ int main() {
   updates.voice.clear();
   updates.has_voice = false;
   in.apply(apply_upload(in, who, batch, now, settings)->writes);
-  for (unsigned i = 0; i < 10; ++i) in.entities.erase(uuid(100 + i)), in.entities.erase(uuid(200 + i)), in.entities.erase(uuid(300 + i));
+  for (unsigned i = 0; i < 10; ++i)
+    in.entities.erase(uuid(100 + i)), in.entities.erase(uuid(200 + i)), in.entities.erase(uuid(300 + i));
   std::erase_if(in.entities, [](const auto& one_entity) { return is_record(one_entity.second.in); });
   edit_item change;
   change.in = domain::task;
@@ -161,23 +176,28 @@ int main() {
 
   measure("1 voice item", 1, [&] { (void)apply_upload(in, who, one, now, settings); });
   measure("  look-ups only", 1, [&] {
-    (void)in.find_user("ann"), (void)in.find_device("x"), (void)in.find_idempotency(1, 1, "k"), (void)in.counters();
+    (void)in.find_user("ann"), (void)in.find_device("x"), (void)in.find_idempotency(1, 1, "k"),
+        (void)in.counters();
     (void)in.find_entity(domain::voice, 1, one.voice[0].verification_id);
   });
   measure("50 mixed items, all new", 50, [&] { (void)apply_upload(in, who, creations, now, settings); });
   measure("  look-ups only", 50, [&] {
-    (void)in.find_user("ann"), (void)in.find_device("x"), (void)in.find_idempotency(1, 1, "k"), (void)in.counters();
+    (void)in.find_user("ann"), (void)in.find_device("x"), (void)in.find_idempotency(1, 1, "k"),
+        (void)in.counters();
     for (const auto& e : creations.operations)
       for (int k = 0; k < 5; ++k) (void)in.find_entity(e.in, 0, e.entity_id);
   });
-  measure("1 UPDATE of a task, alone in its feed row", 1, [&] { (void)apply_upload(in, who, alone, now, settings); });
-  measure("1 UPDATE of a task that came in a batch of 50", 1, [&] { (void)apply_upload(in, who, updates, now, settings); });
+  measure("1 UPDATE of a task, alone in its feed row", 1,
+          [&] { (void)apply_upload(in, who, alone, now, settings); });
+  measure("1 UPDATE of a task that came in a batch of 50", 1,
+          [&] { (void)apply_upload(in, who, updates, now, settings); });
   const auto answer = apply_upload(in, who, creations, now, settings)->answer;
   const auto packed = pack_answer(answer);
   measure("packing the answer of 50 items", 50, [&] { (void)pack_answer(answer); });
   measure("unpacking it (a replay)", 50, [&] { (void)unpack_answer(packed); });
 
-  const auto writes = std::make_shared<const write_list>(apply_upload(in, who, creations, now, settings)->writes);
+  const auto writes =
+      std::make_shared<const write_list>(apply_upload(in, who, creations, now, settings)->writes);
   overlay over(in);
   std::uint64_t number = 0;
   measure("adding 50 items' writes to the overlay and forgetting them", 50, [&] {

@@ -8,8 +8,9 @@ namespace mooring::sync {
 
 namespace {
 
-constexpr std::int64_t flag_success = 1, flag_duplicate = 2, flag_conflict_detected = 4, flag_operation_id = 8,
-                       flag_version = 16, flag_conflict_id = 32, flag_failure = 64, flags_known = 127;
+constexpr std::int64_t flag_success = 1, flag_duplicate = 2, flag_conflict_detected = 4,
+                       flag_operation_id = 8, flag_version = 16, flag_conflict_id = 32, flag_failure = 64,
+                       flags_known = 127;
 
 // ── writing ──
 
@@ -25,8 +26,9 @@ void pack(packer& out, const item_error& value) {
 void pack(packer& out, const item_result& value) {
   const std::int64_t flags = (value.success ? flag_success : 0) | (value.duplicate ? flag_duplicate : 0) |
                              (value.conflict_detected ? flag_conflict_detected : 0) |
-                             (value.operation_id ? flag_operation_id : 0) | (value.version ? flag_version : 0) |
-                             (value.conflict_id ? flag_conflict_id : 0) | (value.failure ? flag_failure : 0);
+                             (value.operation_id ? flag_operation_id : 0) |
+                             (value.version ? flag_version : 0) | (value.conflict_id ? flag_conflict_id : 0) |
+                             (value.failure ? flag_failure : 0);
   out.array(2u + value.operation_id.has_value() + value.version.has_value() + value.conflict_id.has_value() +
             value.failure.has_value());
   out.integer(flags);
@@ -128,7 +130,8 @@ item_result unpack_result(unpacker& in) {
   const auto flags = in.integer();
   if (flags < 0 || flags > flags_known) in.fail();
   const auto has = [flags](std::int64_t flag) { return (flags & flag) != 0; };
-  if (members != 2u + has(flag_operation_id) + has(flag_version) + has(flag_conflict_id) + has(flag_failure)) in.fail();
+  if (members != 2u + has(flag_operation_id) + has(flag_version) + has(flag_conflict_id) + has(flag_failure))
+    in.fail();
   item_result value;
   value.success = has(flag_success);
   value.duplicate = has(flag_duplicate);
@@ -187,10 +190,9 @@ conflict unpack_conflict(unpacker& in) {
   return value;
 }
 
-// The unpacker refuses counts beyond the bytes that are left; a struct is larger than a byte, so a damaged count must
-// not decide what is reserved.
-template<class T, class Read>
-void unpack_list(unpacker& in, std::vector<T>& out, Read read) {
+// The unpacker refuses counts beyond the bytes that are left; a struct is larger than a byte, so a damaged
+// count must not decide what is reserved.
+template<class T, class Read> void unpack_list(unpacker& in, std::vector<T>& out, Read read) {
   const auto elements = in.array();
   out.reserve(std::min<std::size_t>(elements, 1000));
   for (std::size_t i = 0; i < elements && !in.failed(); ++i) out.push_back(read(in));
@@ -209,11 +211,11 @@ section_answer unpack_section(unpacker& in) {
 }
 
 error damaged(std::string_view what) {
-  return {error_code::internal, "a stored " + std::string(what) + " cannot be read: it is damaged or of another version"};
+  return {error_code::internal,
+          "a stored " + std::string(what) + " cannot be read: it is damaged or of another version"};
 }
 
-template<class Answer>
-auto sections_of(Answer& answer) {
+template<class Answer> auto sections_of(Answer& answer) {
   return std::array{&answer.voice, &answer.behavioral, &answer.session, &answer.metrics, &answer.operations};
 }
 

@@ -15,8 +15,8 @@ struct asker {
   std::optional<device> known_device; // nothing: never seen before
 };
 
-// For a request that names a device. FORBIDDEN when the token names another one or the device is another user's,
-// DEVICE_DEACTIVATED when it was deactivated.
+// For a request that names a device. FORBIDDEN when the token names another one or the device is another
+// user's, DEVICE_DEACTIVATED when it was deactivated.
 result<asker> identify(store&, const caller&, std::string_view device_id);
 // For a request that names none: the token's own device, when it names one, must still be usable.
 result<asker> identify(store&, const caller&);

@@ -1,4 +1,5 @@
-// The pure parts of reading a tenant's feed: cursors, and which slots a reader gets (domain.md, "The change feed").
+// The pure parts of reading a tenant's feed: cursors, and which slots a reader gets (domain.md, "The change
+// feed").
 #pragma once
 
 #include <optional>
@@ -11,25 +12,28 @@
 
 namespace mooring::sync {
 
-// A cursor is base64url, without padding, of 21 bytes: format version (1), the tenant's hash64 and the position, both
-// little-endian, and the CRC-32C of those 17 bytes. It is opaque to clients and the same on every node, so it outlives
-// reconnects, restarts and fail-overs. It is no secret and grants nothing: what a reader may see is decided by its token.
+// A cursor is base64url, without padding, of 21 bytes: format version (1), the tenant's hash64 and the
+// position, both little-endian, and the CRC-32C of those 17 bytes. It is opaque to clients and the same on
+// every node, so it outlives reconnects, restarts and fail-overs. It is no secret and grants nothing: what a
+// reader may see is decided by its token.
 std::string encode_cursor(std::string_view tenant, position at);
 // BAD_USER_INPUT for what is no cursor, was damaged or belongs to another tenant.
 result<position> decode_cursor(std::string_view tenant, std::string_view text);
 
-// True when a reader at `cursor` may have missed a removal that was swept since: it must read everything again. A
-// reader that starts from the beginning (0) never missed one.
-constexpr bool must_resync(position cursor, position swept) { return cursor > 0 && cursor < swept; }
+// True when a reader at `cursor` may have missed a removal that was swept since: it must read everything
+// again. A reader that starts from the beginning (0) never missed one.
+constexpr bool must_resync(position cursor, position swept) {
+  return cursor > 0 && cursor < swept;
+}
 
 // What one reader wants of the feed.
 struct feed_filter {
-  user_number user = 0;               // sees what is shared and what is its own
+  user_number user = 0; // sees what is shared and what is its own
   domain_set domains = all_domains;
   bool entities = true;
   bool conflicts = false;
   bool notifications = false;
-  device_number not_from = 0;         // leaves out what this device made itself; 0: nothing
+  device_number not_from = 0; // leaves out what this device made itself; 0: nothing
   priority least = priority::normal;
 };
 bool passes(const feed_slot& slot, const feed_filter& filter);

@@ -19,15 +19,14 @@ result<void> check_text(std::string_view field, const std::optional<std::string>
 }
 
 // What is not said stays as it was: an app that knows less than an earlier version of it takes nothing away.
-template<class T>
-void replace(std::optional<T>& old, const std::optional<T>& said) {
+template<class T> void replace(std::optional<T>& old, const std::optional<T>& said) {
   if (said) old = said;
 }
 
 } // namespace
 
-result<decision<device>> apply_registration(store& in, const caller& who, const register_device& what, instant now,
-                                            const rule_settings& settings) {
+result<decision<device>> apply_registration(store& in, const caller& who, const register_device& what,
+                                            instant now, const rule_settings& settings) {
   if (auto bad = check_id_argument("deviceId", what.device_id, settings); !bad) return bad.failure();
   if (auto bad = check_text("deviceName", what.name); !bad) return bad.failure();
   if (auto bad = check_text("osType", what.os_type); !bad) return bad.failure();
@@ -36,8 +35,8 @@ result<decision<device>> apply_registration(store& in, const caller& who, const 
 
   auto asking = identify(in, who, what.device_id);
   const bool deactivated = !asking && asking.failure().code == error_code::device_deactivated;
-  // A lost phone must not bring itself back: a token that is bound to the deactivated device stays refused. Its owner,
-  // with a token that is not, may register it again (docs/decisions/0013).
+  // A lost phone must not bring itself back: a token that is bound to the deactivated device stays refused.
+  // Its owner, with a token that is not, may register it again (docs/decisions/0013).
   if (!asking && (!deactivated || who.device)) return asking.failure();
 
   staged deciding(in, now, settings, 0);
@@ -66,8 +65,8 @@ result<decision<device>> apply_registration(store& in, const caller& who, const 
   return out;
 }
 
-result<decision<bool>> apply_deactivation(store& in, const caller& who, const deactivate_device& what, instant now,
-                                          const rule_settings& settings) {
+result<decision<bool>> apply_deactivation(store& in, const caller& who, const deactivate_device& what,
+                                          instant now, const rule_settings& settings) {
   if (auto bad = check_id_argument("deviceId", what.device_id, settings); !bad) return bad.failure();
   auto asking = identify(in, who);
   if (!asking) return asking.failure();
@@ -86,13 +85,13 @@ result<decision<bool>> apply_deactivation(store& in, const caller& who, const de
   return out;
 }
 
-result<decision<bool>> apply_acknowledgement(store& in, const caller& who, const acknowledge& what, instant now,
-                                             const rule_settings& settings) {
+result<decision<bool>> apply_acknowledgement(store& in, const caller& who, const acknowledge& what,
+                                             instant now, const rule_settings& settings) {
   auto asking = identify(in, who, what.device_id);
   if (!asking) return asking.failure();
   if (!asking->known_device) return error{error_code::not_found, "there is no such device", "deviceId"};
-  // A cursor of a life that this tenant's data does not remember (a restored backup): believing it would hide what
-  // comes next from the device.
+  // A cursor of a life that this tenant's data does not remember (a restored backup): believing it would hide
+  // what comes next from the device.
   if (what.at > in.counters().last_position)
     return error{error_code::bad_user_input, "the cursor is ahead of the feed", "cursor"};
   decision<bool> out{true, {}, 0, 0};

@@ -17,11 +17,14 @@ document details_of_version(std::int32_t current) {
   return out.take();
 }
 
-bool is_whole(operation what) { return what == operation::create || what == operation::sync; }
+bool is_whole(operation what) {
+  return what == operation::create || what == operation::sync;
+}
 
 // The other side of a concurrent edit, and what the stored entity holds of it.
 struct other_side {
-  device_number device = 0; // who wrote the newest version, or, when that was the author itself, the newest of others
+  device_number device =
+      0; // who wrote the newest version, or, when that was the author itself, the newest of others
   instant modified_at;
 };
 
@@ -48,7 +51,8 @@ other_side find_other_side(const entity& stored, std::int32_t base, device_numbe
 // The domain's policy as it applies between these two devices (rule 6).
 strategy strategy_for(const policy& set, bool same_user_other_device) {
   if (!set.auto_resolve) return strategy::manual;
-  if (set.resolution == strategy::most_recent_wins && same_user_other_device) return strategy::device_priority;
+  if (set.resolution == strategy::most_recent_wins && same_user_other_device)
+    return strategy::device_priority;
   return set.resolution;
 }
 
@@ -157,8 +161,8 @@ struct concurrent_edit {
     out.conflict_detected = true;
     out.conflict_id = made.id;
     if (writes) {
-      // The device that sent a whole object or a deletion holds what is stored now; a patch landed on fields that it
-      // has not seen, so it is pushed the outcome as everybody else.
+      // The device that sent a whole object or a deletion holds what is stored now; a patch landed on fields
+      // that it has not seen, so it is pushed the outcome as everybody else.
       const bool holds_it = winner == conflict_side::client && edit.what != operation::update;
       write_version(in, place, changes, std::move(result), mark(holds_it ? author.with.number : 0));
     }
@@ -187,8 +191,8 @@ document direct_result(operation what, const document& stored, const document& d
   }
 }
 
-void write_version(staged& in, const staged::handle& place, const std::vector<field_change>& changes, document data,
-                   const version_mark& mark) {
+void write_version(staged& in, const staged::handle& place, const std::vector<field_change>& changes,
+                   document data, const version_mark& mark) {
   auto& target = *place.found;
   const auto version = target.version + 1;
   stamp_changes(target, changes, version, mark.compared_at, mark.field_device);
@@ -204,13 +208,13 @@ void write_version(staged& in, const staged::handle& place, const std::vector<fi
   target.device = mark.device;
   target.user = mark.user;
   in.vacate(target.at);
-  target.at = in.add_slot({0, slot_kind::entity, target.in, target.owner, target.id, mark.not_pushed_to, mark.what,
-                           mark.urgency, target.deleted, in.now()});
+  target.at = in.add_slot({0, slot_kind::entity, target.in, target.owner, target.id, mark.not_pushed_to,
+                           mark.what, mark.urgency, target.deleted, in.now()});
   in.keep(place);
 }
 
-void write_first_version(staged& in, const staged::handle& place, domain d, user_number owner, std::string_view id,
-                         document data, const version_mark& mark) {
+void write_first_version(staged& in, const staged::handle& place, domain d, user_number owner,
+                         std::string_view id, document data, const version_mark& mark) {
   entity made;
   made.in = d;
   made.owner = owner;
@@ -223,13 +227,13 @@ void write_first_version(staged& in, const staged::handle& place, domain d, user
   made.run_start = mark.is_device_run ? 1 : 2;
   made.first_device = mark.field_device;
   made.first_modified_at = mark.compared_at;
-  made.at = in.add_slot({0, slot_kind::entity, d, owner, made.id, mark.not_pushed_to, mark.what, mark.urgency, false,
-                         in.now()});
+  made.at = in.add_slot({0, slot_kind::entity, d, owner, made.id, mark.not_pushed_to, mark.what, mark.urgency,
+                         false, in.now()});
   in.keep_new(place, std::move(made));
 }
 
-std::optional<problem> apply_edit(staged& in, const edit_author& author, const edit_item& edit, item_result& out,
-                                  std::vector<conflict>& conflicts) {
+std::optional<problem> apply_edit(staged& in, const edit_author& author, const edit_item& edit,
+                                  item_result& out, std::vector<conflict>& conflicts) {
   const auto& settings = in.settings();
   const user_number owner = settings.shared[static_cast<std::size_t>(edit.in)] ? 0 : author.user;
   const auto place = in.find(edit.in, owner, edit.entity_id);
@@ -243,7 +247,8 @@ std::optional<problem> apply_edit(staged& in, const edit_author& author, const e
     if (edit.what == operation::remove)
       return problem{error_code::not_found, "entityId", "there is no such entity to delete"};
     write_first_version(in, place, edit.in, owner, edit.entity_id,
-                        is_whole(edit.what) ? edit.data : apply_changes({}, changes_of_patch({}, edit.data)), mark);
+                        is_whole(edit.what) ? edit.data : apply_changes({}, changes_of_patch({}, edit.data)),
+                        mark);
     out.version = 1;
     return {};
   }
@@ -260,7 +265,8 @@ std::optional<problem> apply_edit(staged& in, const edit_author& author, const e
     out.version = stored.version;
     return {};
   }
-  // Rule 3: every version after the base was written by this device. What it deleted itself, it may write again.
+  // Rule 3: every version after the base was written by this device. What it deleted itself, it may write
+  // again.
   const bool own_run = stored.device == self && stored.run_start <= stored.version &&
                        (stored.run_start <= base + 1 || stored.deleted);
   if (base != stored.version && !own_run)

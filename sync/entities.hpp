@@ -17,30 +17,32 @@ struct edit_author {
   const device& with;
 };
 
-// Rules 1 to 7. REQUIRES: check_item found nothing wrong. On success fills version and conflict of `out` and appends a
-// conflict that was recorded to `conflicts`; a problem is the item's error, and nothing was staged.
-std::optional<problem> apply_edit(staged& in, const edit_author& author, const edit_item& edit, item_result& out,
-                                  std::vector<conflict>& conflicts);
+// Rules 1 to 7. REQUIRES: check_item found nothing wrong. On success fills version and conflict of `out` and
+// appends a conflict that was recorded to `conflicts`; a problem is the item's error, and nothing was staged.
+std::optional<problem> apply_edit(staged& in, const edit_author& author, const edit_item& edit,
+                                  item_result& out, std::vector<conflict>& conflicts);
 
 // How an accepted edit is written down.
 struct version_mark {
   operation what = operation::sync;
-  instant modified_at;            // as the client said it
-  instant compared_at;            // the same, clamped against clock skew
-  device_number device = 0;       // who wrote this version
-  device_number field_device = 0; // who is noted for its fields; 0: nobody's own, so that it can conflict with everybody
+  instant modified_at;      // as the client said it
+  instant compared_at;      // the same, clamped against clock skew
+  device_number device = 0; // who wrote this version
+  device_number field_device =
+      0; // who is noted for its fields; 0: nobody's own, so that it can conflict with everybody
   user_number user = 0;
   priority urgency = priority::normal;
-  bool is_device_run = true;      // counts for rule 3
+  bool is_device_run = true;       // counts for rule 3
   device_number not_pushed_to = 0; // the device that already holds exactly this state; 0: none
 };
 
-// Makes the next version of what stands in `place`. `changes` view place.found->data; `data` is absent for a deletion.
-void write_version(staged& in, const staged::handle& place, const std::vector<field_change>& changes, document data,
-                   const version_mark& mark);
+// Makes the next version of what stands in `place`. `changes` view place.found->data; `data` is absent for a
+// deletion.
+void write_version(staged& in, const staged::handle& place, const std::vector<field_change>& changes,
+                   document data, const version_mark& mark);
 // Makes version 1 of an entity that is not there, and returns nothing else: it cannot fail.
-void write_first_version(staged& in, const staged::handle& place, domain d, user_number owner, std::string_view id,
-                         document data, const version_mark& mark);
+void write_first_version(staged& in, const staged::handle& place, domain d, user_number owner,
+                         std::string_view id, document data, const version_mark& mark);
 
 // modifiedAt more than the allowed skew ahead of the server counts as the server's clock.
 inline instant clamp_skew(instant modified_at, instant server, const rule_settings& settings) {

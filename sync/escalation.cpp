@@ -18,10 +18,10 @@ struct rank {
 };
 
 constexpr std::pair<std::string_view, int> words[] = {
-    {"none", 0},   {"info", 1},   {"informational", 1}, {"trivial", 1}, {"lowest", 1},    {"low", 2},
-    {"minor", 2},  {"normal", 3}, {"medium", 3},        {"moderate", 3}, {"warning", 3},  {"high", 4},
-    {"major", 4},  {"highest", 5}, {"urgent", 5},       {"severe", 5},  {"critical", 6},  {"blocker", 7},
-    {"emergency", 7}};
+    {"none", 0},    {"info", 1},     {"informational", 1}, {"trivial", 1},  {"lowest", 1},
+    {"low", 2},     {"minor", 2},    {"normal", 3},        {"medium", 3},   {"moderate", 3},
+    {"warning", 3}, {"high", 4},     {"major", 4},         {"highest", 5},  {"urgent", 5},
+    {"severe", 5},  {"critical", 6}, {"blocker", 7},       {"emergency", 7}};
 
 std::optional<rank> rank_of(std::string_view value) {
   switch (kind_of(value)) {
@@ -49,7 +49,8 @@ std::optional<rank> rank_of(std::string_view value) {
   }
   double number = 0;
   const auto [end, failed] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
-  if (failed != std::errc{} || end != rest.data() + rest.size() || !(number - number == 0)) return std::nullopt;
+  if (failed != std::errc{} || end != rest.data() + rest.size() || !(number - number == 0))
+    return std::nullopt;
   return incident ? rank{scale::incident, -number} : rank{scale::numeric, number};
 }
 

@@ -14,13 +14,15 @@ class sorted_fields {
     fields_ = fields_of(object);
     std::stable_sort(fields_.begin(), fields_.end(),
                      [](const document_field& a, const document_field& b) { return a.name < b.name; });
-    fields_.erase(std::unique(fields_.begin(), fields_.end(),
-                              [](const document_field& a, const document_field& b) { return a.name == b.name; }),
-                  fields_.end());
+    fields_.erase(
+        std::unique(fields_.begin(), fields_.end(),
+                    [](const document_field& a, const document_field& b) { return a.name == b.name; }),
+        fields_.end());
   }
   std::string_view find(std::string_view name) const {
-    const auto at = std::lower_bound(fields_.begin(), fields_.end(), name,
-                                     [](const document_field& field, std::string_view n) { return field.name < n; });
+    const auto at =
+        std::lower_bound(fields_.begin(), fields_.end(), name,
+                         [](const document_field& field, std::string_view n) { return field.name < n; });
     return at != fields_.end() && at->name == name ? at->value : std::string_view{};
   }
   auto begin() const { return fields_.begin(); }
@@ -32,8 +34,9 @@ class sorted_fields {
 };
 
 const field_stamp* find_stamp(const entity& in, std::string_view name) {
-  const auto at = std::lower_bound(in.fields.begin(), in.fields.end(), name,
-                                   [](const field_stamp& stamp, std::string_view n) { return stamp.name < n; });
+  const auto at =
+      std::lower_bound(in.fields.begin(), in.fields.end(), name,
+                       [](const field_stamp& stamp, std::string_view n) { return stamp.name < n; });
   return at != in.fields.end() && at->name == name ? &*at : nullptr;
 }
 
@@ -45,8 +48,8 @@ std::uint64_t value_hash(std::string_view value) {
 }
 
 // True when it is known that `value` (empty: absent) is what the field was in version `base`.
-bool is_value_at(const entity& stored, std::string_view name, std::string_view present, std::string_view value,
-                 std::int32_t base, device_number by) {
+bool is_value_at(const entity& stored, std::string_view name, std::string_view present,
+                 std::string_view value, std::int32_t base, device_number by) {
   const auto* stamp = find_stamp(stored, name);
   if (stamp != nullptr && stamp->version > base && stamp->device == by) return false;
   if (base == 0) return value.empty(); // before version 1 there was nothing
@@ -57,8 +60,7 @@ bool is_value_at(const entity& stored, std::string_view name, std::string_view p
 }
 
 // Walks two sorted lists and calls with (name, stored value or empty, object's value or empty).
-template<class F>
-void for_each_pair(const sorted_fields& stored, const sorted_fields& object, F&& f) {
+template<class F> void for_each_pair(const sorted_fields& stored, const sorted_fields& object, F&& f) {
   auto a = stored.begin();
   auto b = object.begin();
   while (a != stored.end() || b != object.end()) {
@@ -140,8 +142,9 @@ std::vector<field_change> changes_of_removal(const document& stored) {
 
 document apply_changes(const document& stored, const std::vector<field_change>& changes) {
   const auto find = [&](std::string_view name) {
-    const auto at = std::lower_bound(changes.begin(), changes.end(), name,
-                                     [](const field_change& change, std::string_view n) { return change.name < n; });
+    const auto at =
+        std::lower_bound(changes.begin(), changes.end(), name,
+                         [](const field_change& change, std::string_view n) { return change.name < n; });
     return at != changes.end() && at->name == name ? &*at : nullptr;
   };
   std::vector<document_field> members;
@@ -180,20 +183,23 @@ field_origin origin_of(const entity& of, std::string_view name) {
   return {1, of.first_modified_at, of.first_device};
 }
 
-bool changed_by_others(const entity& stored, const field_change& change, std::int32_t base, device_number by) {
-  if (const auto* stamp = find_stamp(stored, change.name)) return stamp->version > base && stamp->device != by;
+bool changed_by_others(const entity& stored, const field_change& change, std::int32_t base,
+                       device_number by) {
+  if (const auto* stamp = find_stamp(stored, change.name))
+    return stamp->version > base && stamp->device != by;
   return !change.before.empty() && base < 1 && stored.first_device != by;
 }
 
-void stamp_changes(entity& target, const std::vector<field_change>& changes, std::int32_t version, instant modified_at,
-                   device_number device) {
+void stamp_changes(entity& target, const std::vector<field_change>& changes, std::int32_t version,
+                   instant modified_at, device_number device) {
   auto& stamps = target.fields;
   const auto known = static_cast<std::ptrdiff_t>(stamps.size());
   std::size_t removed = 0;
   for (const auto& change : changes) {
     const auto known_end = stamps.begin() + known;
-    const auto at = std::lower_bound(stamps.begin(), known_end, change.name,
-                                     [](const field_stamp& stamp, std::string_view n) { return stamp.name < n; });
+    const auto at =
+        std::lower_bound(stamps.begin(), known_end, change.name,
+                         [](const field_stamp& stamp, std::string_view n) { return stamp.name < n; });
     if (change.removes) ++removed;
     if (at != known_end && at->name == change.name) {
       at->history.insert(at->history.begin(), {at->version, value_hash(change.before)});

@@ -33,14 +33,16 @@ bool token_bucket::is_full(const rate& limit, std::int64_t now_us) {
   return tokens_ >= limit.burst;
 }
 
-std::optional<std::int64_t> take_or_wait_ms(const rate_limits& limits, token_bucket* user, token_bucket* tenant,
-                                            token_bucket* address, double cost, std::int64_t now_us) {
+std::optional<std::int64_t> take_or_wait_ms(const rate_limits& limits, token_bucket* user,
+                                            token_bucket* tenant, token_bucket* address, double cost,
+                                            std::int64_t now_us) {
   const std::array<std::pair<token_bucket*, const rate*>, 3> all = {
       {{user, &limits.per_user}, {tenant, &limits.per_tenant}, {address, &limits.per_address}}};
   std::optional<std::int64_t> longest;
   for (const auto& [bucket, limit] : all)
     if (bucket != nullptr)
-      if (const auto wait = bucket->wait_ms(*limit, cost, now_us)) longest = std::max(longest.value_or(0), *wait);
+      if (const auto wait = bucket->wait_ms(*limit, cost, now_us))
+        longest = std::max(longest.value_or(0), *wait);
   if (longest) return longest;
   for (const auto& [bucket, limit] : all)
     if (bucket != nullptr) bucket->take(*limit, cost, now_us);

@@ -12,8 +12,10 @@ constexpr std::array<std::string_view, domain_count> domain_names = {
     "VOICE", "BEHAVIORAL", "SESSION", "METRICS", "JOURNAL", "ATTENDANCE", "TASK", "TICKET", "WORK_ORDER"};
 constexpr std::array<std::string_view, 4> operation_names = {"CREATE", "UPDATE", "DELETE", "SYNC"};
 constexpr std::array<std::string_view, 7> strategy_names = {
-    "CLIENT_WINS", "SERVER_WINS", "MOST_RECENT_WINS", "DEVICE_PRIORITY", "MERGE", "PRESERVE_ESCALATION", "MANUAL"};
-constexpr std::array<std::string_view, 5> device_type_names = {"DESKTOP", "LAPTOP", "TABLET", "PHONE", "OTHER"};
+    "CLIENT_WINS",         "SERVER_WINS", "MOST_RECENT_WINS", "DEVICE_PRIORITY", "MERGE",
+    "PRESERVE_ESCALATION", "MANUAL"};
+constexpr std::array<std::string_view, 5> device_type_names = {"DESKTOP", "LAPTOP", "TABLET", "PHONE",
+                                                               "OTHER"};
 constexpr std::array<std::string_view, 3> priority_names = {"NORMAL", "HIGH", "CRITICAL"};
 
 template<class Enum, std::size_t N>
@@ -25,11 +27,21 @@ std::string_view name_of(Enum value, const std::array<std::string_view, N>& name
 
 } // namespace
 
-std::string_view to_string(domain value) { return name_of(value, domain_names); }
-std::string_view to_string(operation value) { return name_of(value, operation_names); }
-std::string_view to_string(strategy value) { return name_of(value, strategy_names); }
-std::string_view to_string(device_type value) { return name_of(value, device_type_names); }
-std::string_view to_string(priority value) { return name_of(value, priority_names); }
+std::string_view to_string(domain value) {
+  return name_of(value, domain_names);
+}
+std::string_view to_string(operation value) {
+  return name_of(value, operation_names);
+}
+std::string_view to_string(strategy value) {
+  return name_of(value, strategy_names);
+}
+std::string_view to_string(device_type value) {
+  return name_of(value, device_type_names);
+}
+std::string_view to_string(priority value) {
+  return name_of(value, priority_names);
+}
 
 std::optional<domain> parse_domain(std::string_view name) {
   for (std::size_t i = 0; i < domain_names.size(); ++i)

@@ -114,8 +114,7 @@ void overlay::clear() {
   batches_.clear();
 }
 
-template<class T>
-std::optional<T> overlay::look(const row_key& key, bool& hit) const {
+template<class T> std::optional<T> overlay::look(const row_key& key, bool& hit) const {
   const auto* w = find(key);
   hit = w != nullptr;
   if (!hit) return std::nullopt;
@@ -187,7 +186,8 @@ std::optional<operation_record> overlay::find_operation(user_number user, device
 
 std::optional<feed_row> overlay::find_feed_row(position at) {
   auto next = feed_.lower_bound(at);
-  // Rows hold ascending, separate stretches of the feed: a pending row that begins at or before `at` is the one.
+  // Rows hold ascending, separate stretches of the feed: a pending row that begins at or before `at` is the
+  // one.
   if (next != feed_.end())
     if (const auto* row = std::get_if<feed_row>(next->second.first))
       if (!row->slots.empty() && row->slots.front().at <= at) return *row;

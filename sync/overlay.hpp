@@ -1,13 +1,13 @@
 // overlay: a store that shows pending writes over another store.
 //
-// The tenant actor decides the next command before the last one is on disk: it adds each decision's writes here under
-// the number of its batch and forgets them once the batch is applied to the store below. Rows are found by a hash of
-// their identity; a row that several pending batches wrote is seen as the newest wrote it, and forgetting an older
-// batch leaves the newer one's write in sight.
+// The tenant actor decides the next command before the last one is on disk: it adds each decision's writes
+// here under the number of its batch and forgets them once the batch is applied to the store below. Rows are
+// found by a hash of their identity; a row that several pending batches wrote is seen as the newest wrote it,
+// and forgetting an older batch leaves the newer one's write in sight.
 //
-// Memory: the lists that are pending (shared with whoever else holds them, not copied) and about 40 bytes for each row
-// in them. Not thread-safe; belongs to one actor. The store below must outlive it, and must show a batch's writes from
-// before `forget_upto` of its number.
+// Memory: the lists that are pending (shared with whoever else holds them, not copied) and about 40 bytes for
+// each row in them. Not thread-safe; belongs to one actor. The store below must outlive it, and must show a
+// batch's writes from before `forget_upto` of its number.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,8 @@ namespace mooring::sync {
 
 class overlay final : public store {
  public:
-  explicit overlay(store& below) : below_(below) {}
+  explicit overlay(store& below)
+      : below_(below) {}
 
   // REQUIRES: batch numbers grow.
   void add(std::uint64_t batch, std::shared_ptr<const write_list> writes);
@@ -54,7 +55,7 @@ class overlay final : public store {
     std::uint64_t hash = 0;
     const write* newest = nullptr; // nothing: free
     std::uint64_t batch = 0;
-    bool by_number = false;        // a device or user under its number
+    bool by_number = false; // a device or user under its number
   };
   struct pending {
     std::uint64_t number = 0;
@@ -69,13 +70,13 @@ class overlay final : public store {
   void grow();
 
   // The pending row as T; `hit` tells whether it is pending at all (then nothing means deleted).
-  template<class T>
-  std::optional<T> look(const row_key& key, bool& hit) const;
+  template<class T> std::optional<T> look(const row_key& key, bool& hit) const;
 
   store& below_;
   std::vector<entry> table_; // open addressing with linear probing, a power of two, at most half full
   std::size_t used_ = 0;
-  std::map<position, std::pair<const write*, std::uint64_t>> feed_; // pending feed rows and deletes by key, with batch
+  std::map<position, std::pair<const write*, std::uint64_t>>
+      feed_; // pending feed rows and deletes by key, with batch
   std::deque<pending> batches_;
 };
 

@@ -1,8 +1,8 @@
 // The few msgpack shapes that packed answers are made of, written and read without building a tree.
 //
-// The packer writes what msgpack calls int, bool, nil, float 64, str, bin and array. The unpacker reads bytes from disk
-// or from peers and trusts nothing: the first thing that is not what was asked for sets `failed`, and from then on
-// every read returns zero, an empty text or false.
+// The packer writes what msgpack calls int, bool, nil, float 64, str, bin and array. The unpacker reads bytes
+// from disk or from peers and trusts nothing: the first thing that is not what was asked for sets `failed`,
+// and from then on every read returns zero, an empty text or false.
 #pragma once
 
 #include <bit>
@@ -14,7 +14,8 @@ namespace mooring::sync {
 
 class packer {
  public:
-  explicit packer(std::string& out) : out_(out) {}
+  explicit packer(std::string& out)
+      : out_(out) {}
 
   void nil() { put(0xc0); }
   void boolean(bool value) { put(value ? 0xc3 : 0xc2); }
@@ -78,7 +79,8 @@ class packer {
 
 class unpacker {
  public:
-  explicit unpacker(std::string_view in) : in_(in) {}
+  explicit unpacker(std::string_view in)
+      : in_(in) {}
 
   bool failed() const { return failed_; }
   bool at_end() const { return in_.empty(); }
@@ -122,8 +124,7 @@ class unpacker {
     return failed_ ? 0 : static_cast<std::uint64_t>(value);
   }
   // An enumerator from 0 to `last`.
-  template<class Enum>
-  Enum enumerator(Enum last) {
+  template<class Enum> Enum enumerator(Enum last) {
     const auto value = integer();
     if (value < 0 || value > static_cast<std::int64_t>(last)) fail();
     return failed_ ? Enum{} : static_cast<Enum>(value);

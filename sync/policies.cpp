@@ -10,14 +10,16 @@ policy effective_policy(store& in, domain d) {
   return default_policy(d);
 }
 
-result<decision<policy>> apply_policy(store& in, const caller& who, const set_conflict_policy& what, instant now,
-                                      const rule_settings& settings) {
+result<decision<policy>> apply_policy(store& in, const caller& who, const set_conflict_policy& what,
+                                      instant now, const rule_settings& settings) {
   auto asking = identify(in, who);
   if (!asking) return asking.failure();
-  if (!who.is_admin) return error{error_code::forbidden, "only an administrator of the tenant may set a policy"};
+  if (!who.is_admin)
+    return error{error_code::forbidden, "only an administrator of the tenant may set a policy"};
   if (is_record(what.value.in))
     return error{error_code::bad_user_input,
-                 std::string(to_string(what.value.in)) + " holds records, which are written once and have no conflicts",
+                 std::string(to_string(what.value.in)) +
+                     " holds records, which are written once and have no conflicts",
                  "domain"};
   decision<policy> out{what.value, {}, 0, 0};
   if (in.find_policy(what.value.in) == what.value) return out;

@@ -11,12 +11,14 @@ namespace mooring::sync {
 namespace {
 
 constexpr std::array<std::string_view, 7> voice_fields = {
-    "verificationId", "timestamp", "verified", "confidenceScore", "qualityScore", "processingTimeMs", "metadata"};
-constexpr std::array<std::string_view, 6> behavioral_fields = {"sessionId",        "events",        "durationMs",
-                                                               "userInteractions", "screenChanges", "metadata"};
+    "verificationId", "timestamp",        "verified", "confidenceScore",
+    "qualityScore",   "processingTimeMs", "metadata"};
+constexpr std::array<std::string_view, 6> behavioral_fields = {
+    "sessionId", "events", "durationMs", "userInteractions", "screenChanges", "metadata"};
 constexpr std::array<std::string_view, 6> session_fields = {"sessionId",  "startTime",  "endTime",
                                                             "durationMs", "activities", "metadata"};
-constexpr std::array<std::string_view, 5> metrics_fields = {"metricType", "value", "unit", "timestamp", "tags"};
+constexpr std::array<std::string_view, 5> metrics_fields = {"metricType", "value", "unit", "timestamp",
+                                                            "tags"};
 
 std::span<const std::string_view> fields_of_domain(domain in) {
   switch (in) {
@@ -29,9 +31,12 @@ std::span<const std::string_view> fields_of_domain(domain in) {
   MOORING_CHECK(false, "a record domain");
 }
 
-bool is_present(const document& value) { return !value.absent() && kind_of(value.bytes) != document_kind::null; }
+bool is_present(const document& value) {
+  return !value.absent() && kind_of(value.bytes) != document_kind::null;
+}
 
-// Writes members whose number is known only afterwards: the head of an object of up to 15 members is one byte.
+// Writes members whose number is known only afterwards: the head of an object of up to 15 members is one
+// byte.
 class record_writer {
  public:
   // `variable_bytes`: of the strings and documents inside.

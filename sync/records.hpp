@@ -1,8 +1,9 @@
-// Records (VOICE, BEHAVIORAL, SESSION, METRICS): what is stored of an item, and what a second upload of the same
-// identity means (domain.md, "Two kinds of domain"). Pure.
+// Records (VOICE, BEHAVIORAL, SESSION, METRICS): what is stored of an item, and what a second upload of the
+// same identity means (domain.md, "Two kinds of domain"). Pure.
 //
-// The stored document is an object with the API's input fields in the order of the schema, instants as canonical
-// UTC text. A field that was absent or null is left out, so that both ways of saying nothing are the same content.
+// The stored document is an object with the API's input fields in the order of the schema, instants as
+// canonical UTC text. A field that was absent or null is left out, so that both ways of saying nothing are
+// the same content.
 #pragma once
 
 #include <optional>
@@ -27,8 +28,8 @@ struct record_comparison {
   // SESSION only: the stored record with the fields that it lacked and the upload has. Absent: nothing new.
   document completed;
 };
-// A completed SESSION may be followed by a late retry of what it was before: an upload that says less than what is
-// stored, and nothing else, is no contradiction (docs/decisions/0010).
+// A completed SESSION may be followed by a late retry of what it was before: an upload that says less than
+// what is stored, and nothing else, is no contradiction (docs/decisions/0010).
 record_comparison compare_records(domain in, const document& stored, const document& uploaded);
 
 } // namespace mooring::sync

@@ -9,7 +9,8 @@ namespace {
 
 constexpr std::size_t notes_bytes_max = 4096;
 
-document merge_details(const conflict& of, std::optional<std::int32_t> before, const std::vector<field_change>& changes) {
+document merge_details(const conflict& of, std::optional<std::int32_t> before,
+                       const std::vector<field_change>& changes) {
   document_writer out;
   out.begin_object(3);
   out.key("conflictFields");
@@ -30,23 +31,28 @@ result<conflict_side> side_of(const resolve_conflict& what) {
   if (what.chosen_version == "client") return conflict_side::client;
   if (what.chosen_version == "server") return conflict_side::server;
   if (what.chosen_version != "merged")
-    return error{error_code::bad_user_input, "chosenVersion must be `client`, `server` or `merged`", "chosenVersion"};
+    return error{error_code::bad_user_input, "chosenVersion must be `client`, `server` or `merged`",
+                 "chosenVersion"};
   if (what.merge_data.absent() || kind_of(what.merge_data.bytes) != document_kind::object)
-    return error{error_code::bad_user_input, "mergeData must be an object when chosenVersion is `merged`", "mergeData"};
+    return error{error_code::bad_user_input, "mergeData must be an object when chosenVersion is `merged`",
+                 "mergeData"};
   return conflict_side::merged;
 }
 
-error not_found() { return {error_code::not_found, "there is no such conflict", "conflictId"}; }
+error not_found() {
+  return {error_code::not_found, "there is no such conflict", "conflictId"};
+}
 
 } // namespace
 
-result<decision<resolution_answer>> apply_resolution(store& base, const caller& who, const resolve_conflict& what,
-                                                     instant now, const rule_settings& settings) {
+result<decision<resolution_answer>> apply_resolution(store& base, const caller& who,
+                                                     const resolve_conflict& what, instant now,
+                                                     const rule_settings& settings) {
   const auto side = side_of(what);
   if (!side) return side.failure();
   if (what.notes && what.notes->size() > notes_bytes_max)
-    return error{error_code::bad_user_input, "notes are longer than " + std::to_string(notes_bytes_max) + " bytes",
-                 "notes"};
+    return error{error_code::bad_user_input,
+                 "notes are longer than " + std::to_string(notes_bytes_max) + " bytes", "notes"};
   auto asking = identify(base, who);
   if (!asking) return asking.failure();
   const auto first_at = parse_conflict_id(what.conflict_id);
@@ -102,8 +108,8 @@ result<decision<resolution_answer>> apply_resolution(store& base, const caller& 
     mark.what = operation_chosen;
     mark.modified_at = now;
     mark.compared_at = now;
-    // The version shows a device: the resolver's when the token names one, else the one whose edit it was. But nobody's
-    // later edit may pass as a continuation of it, and everybody is pushed the outcome.
+    // The version shows a device: the resolver's when the token names one, else the one whose edit it was.
+    // But nobody's later edit may pass as a continuation of it, and everybody is pushed the outcome.
     mark.device = asking->known_device ? asking->known_device->number : found->device;
     mark.user = by;
     mark.urgency = *side == conflict_side::client ? found->client_priority : priority::normal;

@@ -69,7 +69,8 @@ void staged::keep_new(const handle& place, entity&& made) {
   insert(place.hash, static_cast<std::uint32_t>(writes_.size()));
 }
 
-const operation_record* staged::find_operation(user_number user, device_number device, std::string_view operation_id) {
+const operation_record* staged::find_operation(user_number user, device_number device,
+                                               std::string_view operation_id) {
   const auto key = operation_key(user, device, operation_id);
   if (const auto index = lookup(key, key.hash())) return std::get_if<operation_record>(&writes_[index - 1]);
   operation_ = base_.find_operation(user, device, operation_id);

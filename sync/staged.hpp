@@ -1,7 +1,8 @@
 // staged: one command's decision while it is being made. Pure; lives for one call of the rules.
 //
-// It collects the writes and the feed slots, and shows them over the store, so that a later item of the same command
-// sees what an earlier one did. Positions are given in the order in which slots are added, from the tenant's next one.
+// It collects the writes and the feed slots, and shows them over the store, so that a later item of the same
+// command sees what an earlier one did. Positions are given in the order in which slots are added, from the
+// tenant's next one.
 #pragma once
 
 #include <array>
@@ -27,9 +28,9 @@ class staged {
 
   // An entity as it stands now, to be read and then perhaps changed in place and kept.
   struct handle {
-    entity* found = nullptr;   // nothing: there is none
-    std::uint64_t hash = 0;    // of its key
-    std::uint32_t index = 0;   // of its write, from 1; 0: it is not among the writes yet
+    entity* found = nullptr; // nothing: there is none
+    std::uint64_t hash = 0;  // of its key
+    std::uint32_t index = 0; // of its write, from 1; 0: it is not among the writes yet
   };
   // The handle is good until the next call of find, keep, put or new_user.
   handle find(domain in, user_number owner, std::string_view id);
@@ -38,7 +39,8 @@ class staged {
   // The same for an entity that was not found.
   void keep_new(const handle& place, entity&& made);
 
-  const operation_record* find_operation(user_number user, device_number device, std::string_view operation_id);
+  const operation_record* find_operation(user_number user, device_number device,
+                                         std::string_view operation_id);
   void keep(operation_record&& record);
 
   void put(write&& other) { writes_.push_back(std::move(other)); }
@@ -57,8 +59,7 @@ class staged {
   }
 
   // Ends the decision: all writes, the feed rows and the counters among them.
-  template<class Answer>
-  void finish(decision<Answer>& out) {
+  template<class Answer> void finish(decision<Answer>& out) {
     if (!slots_.empty()) {
       out.first_at = first_at_;
       out.last_at = first_at_ + slots_.size() - 1;
@@ -81,7 +82,7 @@ class staged {
   std::vector<write> writes_;
   std::vector<feed_slot> slots_;
   std::vector<position> vacated_;
-  std::optional<entity> loaded_;             // what `find` read from the store
+  std::optional<entity> loaded_;              // what `find` read from the store
   std::optional<operation_record> operation_; // what `find_operation` read from the store
   struct entry {
     std::uint64_t hash = 0;
@@ -92,7 +93,8 @@ class staged {
   std::array<std::optional<policy>, domain_count> policies_;
 };
 
-// Removes the slots at these positions (ascending) from their rows in the store: rows are rewritten or deleted.
+// Removes the slots at these positions (ascending) from their rows in the store: rows are rewritten or
+// deleted.
 void vacate_slots(store& base, const std::vector<position>& ascending, write_list& writes);
 
 } // namespace mooring::sync

@@ -16,8 +16,8 @@ const feed_slot* slot_at(const std::optional<feed_row>& row, position at) {
   return nullptr;
 }
 
-// Removes what the slot stands for. False when it moved on meanwhile: a tombstone that was revived has its slot
-// elsewhere, and this one is no longer its own.
+// Removes what the slot stands for. False when it moved on meanwhile: a tombstone that was revived has its
+// slot elsewhere, and this one is no longer its own.
 bool remove_subject(store& in, const feed_slot& slot, write_list& writes) {
   switch (slot.kind) {
   case slot_kind::entity: {

@@ -1,8 +1,8 @@
-// Removing what has expired: idempotency and operation records after the window; tombstones, closed conflicts and
-// notifications after the retention (domain.md, "Exactly once", "The change feed"). Pure.
+// Removing what has expired: idempotency and operation records after the window; tombstones, closed conflicts
+// and notifications after the retention (domain.md, "Exactly once", "The change feed"). Pure.
 //
-// The outside scans and hands over what it saw; the decision looks at each row again as it stands now, so rows that
-// were seen a while ago are no danger.
+// The outside scans and hands over what it saw; the decision looks at each row again as it stands now, so
+// rows that were seen a while ago are no danger.
 #pragma once
 
 #include <vector>
@@ -19,7 +19,8 @@ struct sweep_candidates {
 };
 
 // `swept` is the tenant's present swept position; it only ever grows. Empty when nothing expired.
-write_list decide_sweep(store&, const sweep_candidates& seen, position swept, instant now, const rule_settings&);
+write_list decide_sweep(store&, const sweep_candidates& seen, position swept, instant now,
+                        const rule_settings&);
 
 // True when a slot may be removed by now.
 inline bool has_expired(const feed_slot& slot, instant now, const rule_settings& settings) {

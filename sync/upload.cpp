@@ -13,23 +13,45 @@ namespace mooring::sync {
 
 namespace {
 
-domain domain_of(const voice_item&) { return domain::voice; }
-domain domain_of(const behavioral_item&) { return domain::behavioral; }
-domain domain_of(const session_item&) { return domain::session; }
-domain domain_of(const metrics_item&) { return domain::metrics; }
+domain domain_of(const voice_item&) {
+  return domain::voice;
+}
+domain domain_of(const behavioral_item&) {
+  return domain::behavioral;
+}
+domain domain_of(const session_item&) {
+  return domain::session;
+}
+domain domain_of(const metrics_item&) {
+  return domain::metrics;
+}
 
-std::string id_of(const voice_item& item, const device&) { return item.verification_id; }
-std::string id_of(const behavioral_item& item, const device&) { return item.session_id; }
-std::string id_of(const session_item& item, const device&) { return item.session_id; }
+std::string id_of(const voice_item& item, const device&) {
+  return item.verification_id;
+}
+std::string id_of(const behavioral_item& item, const device&) {
+  return item.session_id;
+}
+std::string id_of(const session_item& item, const device&) {
+  return item.session_id;
+}
 std::string id_of(const metrics_item& item, const device& with) {
   // Without an instant it has no identity yet; the client still recognises it by its type.
   return item.timestamp ? metric_id(item.metric_type, *item.timestamp, with.id) : item.metric_type;
 }
 
-instant time_of(const voice_item& item, instant) { return *item.timestamp; }
-instant time_of(const behavioral_item&, instant now) { return now; }
-instant time_of(const session_item& item, instant) { return *item.start_time; }
-instant time_of(const metrics_item& item, instant) { return *item.timestamp; }
+instant time_of(const voice_item& item, instant) {
+  return *item.timestamp;
+}
+instant time_of(const behavioral_item&, instant now) {
+  return now;
+}
+instant time_of(const session_item& item, instant) {
+  return *item.start_time;
+}
+instant time_of(const metrics_item& item, instant) {
+  return *item.timestamp;
+}
 
 // What the edit asks for. The order of members in its data does not count.
 digest128 digest_of(const edit_item& edit) {
@@ -39,7 +61,8 @@ digest128 digest_of(const edit_item& edit) {
     for (int i = 0; i < 8; ++i, word >>= 8) text.push_back(static_cast<char>(word));
   };
   add(static_cast<std::uint64_t>(edit.in) | static_cast<std::uint64_t>(edit.what) << 8 |
-      static_cast<std::uint64_t>(edit.urgency) << 16 | static_cast<std::uint64_t>(edit.base_version.has_value()) << 24);
+      static_cast<std::uint64_t>(edit.urgency) << 16 |
+      static_cast<std::uint64_t>(edit.base_version.has_value()) << 24);
   add(static_cast<std::uint64_t>(edit.base_version.value_or(0)));
   add(static_cast<std::uint64_t>(edit.modified_at->ms));
   add(hash_document(edit.data.bytes));
@@ -49,7 +72,8 @@ digest128 digest_of(const edit_item& edit) {
 
 class upload_run {
  public:
-  upload_run(store& base, instant now, const rule_settings& settings, std::size_t items, user_number by, device&& with)
+  upload_run(store& base, instant now, const rule_settings& settings, std::size_t items, user_number by,
+             device&& with)
       : in_(base, now, settings, items)
       , user_(by)
       , with_(std::move(with)) {}
@@ -74,7 +98,8 @@ class upload_run {
       if (auto done = run_edits(answer, what.operations); !done) return done.failure();
 
     const auto bytes = static_cast<std::int64_t>(what.payload_bytes);
-    for (auto* section : {&answer.voice, &answer.behavioral, &answer.session, &answer.metrics, &answer.operations}) {
+    for (auto* section :
+         {&answer.voice, &answer.behavioral, &answer.session, &answer.metrics, &answer.operations}) {
       if (!*section) continue;
       const auto& part = (*section)->metrics;
       answer.overall.total_items += part.total_items;
@@ -88,7 +113,8 @@ class upload_run {
     ++(answer.success() ? with_.sync_count : with_.failed_sync_count);
     with_.conflict_count += new_conflicts_;
     with_.last_sync_at = in_.now();
-    in_.put(idempotency_record{user_, with_.number, what.idempotency_key, what.request, in_.now(), pack_answer(answer)});
+    in_.put(idempotency_record{user_, with_.number, what.idempotency_key, what.request, in_.now(),
+                               pack_answer(answer)});
     in_.put(std::move(with_));
     in_.finish(out);
     return out;
@@ -126,8 +152,7 @@ class upload_run {
     end(*section);
   }
 
-  template<class Item>
-  std::optional<problem> apply_record(const Item& item, item_result& result) {
+  template<class Item> std::optional<problem> apply_record(const Item& item, item_result& result) {
     if (auto bad = check_item(item, in_.now(), in_.settings())) return bad;
     const auto in = domain_of(item);
     const user_number owner = in_.settings().shared[static_cast<std::size_t>(in)] ? 0 : user_;
@@ -147,7 +172,8 @@ class upload_run {
     auto compared = compare_records(in, stored.data, data);
     if (!compared.differs.empty())
       return problem{error_code::validation_error, compared.differs,
-                     std::string(compared.differs) + " differs from what is stored; a record is written once"};
+                     std::string(compared.differs) +
+                         " differs from what is stored; a record is written once"};
     if (compared.completed.absent()) {
       result.duplicate = true;
       return {};
@@ -189,9 +215,10 @@ class upload_run {
     }
     end(section);
     if (ahead > 0)
-      answer.warnings.push_back(std::to_string(ahead) +
-                                " edits have a modifiedAt ahead of the server's clock; where edits are compared they "
-                                "count as made now. Is the device's clock right?");
+      answer.warnings.push_back(
+          std::to_string(ahead) +
+          " edits have a modifiedAt ahead of the server's clock; where edits are compared they "
+          "count as made now. Is the device's clock right?");
     return {};
   }
 
@@ -203,12 +230,13 @@ class upload_run {
   }
 
   // An edit with an operationId: stored once, whatever batch it travels in.
-  result<std::optional<problem>> apply_once(const edit_item& edit, section_answer& section, item_result& out) {
+  result<std::optional<problem>> apply_once(const edit_item& edit, section_answer& section,
+                                            item_result& out) {
     const auto digest = digest_of(edit);
     if (const auto* earlier = in_.find_operation(user_, with_.number, *edit.operation_id)) {
       if (earlier->edit != digest)
-        return std::optional{problem{error_code::validation_error, "operationId",
-                                     "operationId was used for another edit"}};
+        return std::optional{
+            problem{error_code::validation_error, "operationId", "operationId was used for another edit"}};
       auto outcome = unpack_item(earlier->outcome);
       if (!outcome) return outcome.failure();
       out = std::move(*outcome);
@@ -217,7 +245,8 @@ class upload_run {
       return std::optional<problem>{};
     }
     auto done = apply(edit, section, out);
-    if (!done.ok() || *done) return done; // what was not stored is not remembered: it may be sent again, corrected
+    if (!done.ok() || *done)
+      return done; // what was not stored is not remembered: it may be sent again, corrected
     in_.keep(operation_record{user_, with_.number, *edit.operation_id, digest, in_.now(), pack_item(out)});
     return done;
   }

@@ -20,7 +20,8 @@ found check_id(std::string_view field, std::string_view id, const rule_settings&
   return {};
 }
 
-found check_instant(std::string_view field, const input_instant& at, instant now, const rule_settings& settings) {
+found check_instant(std::string_view field, const input_instant& at, instant now,
+                    const rule_settings& settings) {
   if (!at) return wrong(field, "is not a valid RFC 3339 date and time");
   if (*at > now + settings.timestamp_ahead_ms) return wrong(field, "lies too far in the future");
   return {};
@@ -43,10 +44,13 @@ found check_depth(std::string_view too_deep) {
   return {};
 }
 
-bool is_present(const document& value) { return !value.absent() && kind_of(value.bytes) != document_kind::null; }
+bool is_present(const document& value) {
+  return !value.absent() && kind_of(value.bytes) != document_kind::null;
+}
 
 found check_array(std::string_view field, const document& value) {
-  if (is_present(value) && kind_of(value.bytes) != document_kind::array) return wrong(field, "must be a list");
+  if (is_present(value) && kind_of(value.bytes) != document_kind::array)
+    return wrong(field, "must be a list");
   return {};
 }
 
@@ -94,7 +98,8 @@ std::optional<problem> check_item(const edit_item& item, instant now, const rule
   if (item.operation_id)
     if (auto bad = check_id("operationId", *item.operation_id, settings)) return bad;
   if (is_record(item.in))
-    return wrong("domain", "has no edits: VOICE, BEHAVIORAL, SESSION and METRICS are written once, by their own lists");
+    return wrong("domain",
+                 "has no edits: VOICE, BEHAVIORAL, SESSION and METRICS are written once, by their own lists");
   if (auto bad = check_id("entityId", item.entity_id, settings)) return bad;
   if (auto bad = check_count("baseVersion", item.base_version)) return bad;
   if (auto bad = check_depth(item.too_deep)) return bad;
@@ -106,15 +111,18 @@ std::optional<problem> check_item(const edit_item& item, instant now, const rule
   return check_instant("modifiedAt", item.modified_at, now, settings);
 }
 
-std::optional<problem> check_size(std::string_view field, const document& data, const rule_settings& settings) {
-  // One byte of msgpack is at most 6 of JSON text (a control character in a string); members add a comma and a colon,
-  // a number up to 24 characters for 9 bytes; and 9 bytes of number may be 2 of text. So most data needs no counting.
+std::optional<problem> check_size(std::string_view field, const document& data,
+                                  const rule_settings& settings) {
+  // One byte of msgpack is at most 6 of JSON text (a control character in a string); members add a comma and
+  // a colon, a number up to 24 characters for 9 bytes; and 9 bytes of number may be 2 of text. So most data
+  // needs no counting.
   if (data.bytes.size() <= settings.entity_data_bytes_max / 8) return {};
-  if (data.bytes.size() <= settings.entity_data_bytes_max * 5 && to_json(data).size() <= settings.entity_data_bytes_max)
+  if (data.bytes.size() <= settings.entity_data_bytes_max * 5 &&
+      to_json(data).size() <= settings.entity_data_bytes_max)
     return {};
   return problem{error_code::validation_error, field,
-                 std::string(field) + " has more than " + std::to_string(settings.entity_data_bytes_max / 1024) +
-                     " KiB of JSON text"};
+                 std::string(field) + " has more than " +
+                     std::to_string(settings.entity_data_bytes_max / 1024) + " KiB of JSON text"};
 }
 
 std::size_t items_of(const upload& what) {
@@ -123,7 +131,8 @@ std::size_t items_of(const upload& what) {
 }
 
 result<void> check_id_argument(std::string_view field, std::string_view id, const rule_settings& settings) {
-  if (id.empty()) return error{error_code::bad_user_input, std::string(field) + " must not be empty", std::string(field)};
+  if (id.empty())
+    return error{error_code::bad_user_input, std::string(field) + " must not be empty", std::string(field)};
   if (id.size() > settings.id_bytes_max)
     return error{error_code::bad_user_input,
                  std::string(field) + " is longer than " + std::to_string(settings.id_bytes_max) + " bytes",

@@ -17,7 +17,7 @@ struct problem {
   error_code code = error_code::validation_error;
   std::string_view field; // the API's name of the input field; a literal or a part of the item
   std::string message;
-  document details = {};  // for programs; absent: none
+  document details = {}; // for programs; absent: none
 };
 
 std::optional<problem> check_item(const voice_item&, instant now, const rule_settings&);
@@ -26,7 +26,8 @@ std::optional<problem> check_item(const session_item&, instant now, const rule_s
 std::optional<problem> check_item(const metrics_item&, instant now, const rule_settings&);
 std::optional<problem> check_item(const edit_item&, instant now, const rule_settings&);
 
-// An entity's data may have `entity_data_bytes_max` bytes of JSON text, however the edit that made it was sent.
+// An entity's data may have `entity_data_bytes_max` bytes of JSON text, however the edit that made it was
+// sent.
 std::optional<problem> check_size(std::string_view field, const document& data, const rule_settings&);
 
 // The shape of a request: key, device, number of items, size. BAD_USER_INPUT or PAYLOAD_TOO_LARGE.

@@ -49,7 +49,14 @@ upload_answer full_answer() {
   s.failed_items = 1;
   s.items = {{"v1", {}, true, {}, true, false, {}, {}},
              {"t1", "op", true, 9, false, true, "c77", {}},
-             {std::string(40, 'i'), {}, false, {}, false, false, {}, item_error{error_code::not_found, "no", "entityId", "i", json(R"({"x":1})")}}};
+             {std::string(40, 'i'),
+              {},
+              false,
+              {},
+              false,
+              false,
+              {},
+              item_error{error_code::not_found, "no", "entityId", "i", json(R"({"x":1})")}}};
   s.conflicts = {full_conflict()};
   s.errors = {*s.items[2].failure, {error_code::payload_too_large, "m", {}, {}, {}}};
   s.metrics = {3, 2, 1, 1, 1.5, 99, 0.25};
@@ -97,14 +104,16 @@ TEST_CASE("an outcome byte for byte") {
 
 TEST_CASE("bytes that are cut off, longer or of another version are refused") {
   const auto good = pack_answer(full_answer());
-  for (std::size_t n = 0; n < good.size(); ++n) REQUIRE_FALSE(unpack_answer(std::string_view(good).substr(0, n)).ok());
+  for (std::size_t n = 0; n < good.size(); ++n)
+    REQUIRE_FALSE(unpack_answer(std::string_view(good).substr(0, n)).ok());
   CHECK_FALSE(unpack_answer(good + '\0').ok());
   auto other = good;
   other[1] = 2;
   CHECK_FALSE(unpack_answer(other).ok());
   CHECK(unpack_answer(other).failure().code == error_code::internal);
   const auto item = pack_item(full_answer().operations->items[1]);
-  for (std::size_t n = 0; n < item.size(); ++n) CHECK_FALSE(unpack_item(std::string_view(item).substr(0, n)).ok());
+  for (std::size_t n = 0; n < item.size(); ++n)
+    CHECK_FALSE(unpack_item(std::string_view(item).substr(0, n)).ok());
   CHECK_FALSE(unpack_item(item + "x").ok());
 }
 
@@ -129,7 +138,8 @@ TEST_CASE("a count beyond the bytes that are there is refused at once") {
 }
 
 TEST_CASE("numbers of every width read back") {
-  const std::int64_t numbers[] = {0, 1, 127, 128, -1, -32, -33, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 1ll << 40};
+  const std::int64_t numbers[] = {0,   1,         127,       128,       -1,        -32,
+                                  -33, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN, 1ll << 40};
   std::string text;
   packer out(text);
   for (const auto n : numbers) out.integer(n);

@@ -8,8 +8,7 @@ using namespace mooring::sync::testing;
 
 namespace {
 
-template<class T>
-error_code code_of(const result<T>& r) {
+template<class T> error_code code_of(const result<T>& r) {
   REQUIRE_FALSE(r.ok());
   return r.failure().code;
 }
@@ -93,16 +92,23 @@ TEST_CASE("registering says what the device is, and again changes only what is s
 TEST_CASE("a registration of a wrong shape is BAD_USER_INPUT") {
   scenario s;
   const std::string text(257, 'x');
-  CHECK(code_of(s.enrol(person("ann"), {"", device_type::phone, {}, {}, {}, {}, {}})) == error_code::bad_user_input);
-  CHECK(code_of(s.enrol(person("ann"), {std::string(129, 'd'), device_type::phone, {}, {}, {}, {}, {}})) == error_code::bad_user_input);
-  CHECK(code_of(s.enrol(person("ann"), {"d", device_type::phone, text, {}, {}, {}, {}})) == error_code::bad_user_input);
-  CHECK(code_of(s.enrol(person("ann"), {"d", device_type::phone, {}, text, {}, {}, {}})) == error_code::bad_user_input);
-  CHECK(code_of(s.enrol(person("ann"), {"d", device_type::phone, {}, {}, text, {}, {}})) == error_code::bad_user_input);
-  CHECK(code_of(s.enrol(person("ann"), {"d", device_type::phone, {}, {}, {}, text, {}})) == error_code::bad_user_input);
+  CHECK(code_of(s.enrol(person("ann"), {"", device_type::phone, {}, {}, {}, {}, {}})) ==
+        error_code::bad_user_input);
+  CHECK(code_of(s.enrol(person("ann"), {std::string(129, 'd'), device_type::phone, {}, {}, {}, {}, {}})) ==
+        error_code::bad_user_input);
+  CHECK(code_of(s.enrol(person("ann"), {"d", device_type::phone, text, {}, {}, {}, {}})) ==
+        error_code::bad_user_input);
+  CHECK(code_of(s.enrol(person("ann"), {"d", device_type::phone, {}, text, {}, {}, {}})) ==
+        error_code::bad_user_input);
+  CHECK(code_of(s.enrol(person("ann"), {"d", device_type::phone, {}, {}, text, {}, {}})) ==
+        error_code::bad_user_input);
+  CHECK(code_of(s.enrol(person("ann"), {"d", device_type::phone, {}, {}, {}, text, {}})) ==
+        error_code::bad_user_input);
   CHECK(s.rows.devices.empty());
 }
 
-TEST_CASE("a deactivated device is refused until its owner registers it again, with a token not bound to it") {
+TEST_CASE(
+    "a deactivated device is refused until its owner registers it again, with a token not bound to it") {
   scenario s;
   REQUIRE(send(s, person("ann"), "phone").ok());
   CHECK(code_of(s.deactivate(person("bob"), "phone")) == error_code::forbidden);
@@ -119,9 +125,11 @@ TEST_CASE("a deactivated device is refused until its owner registers it again, w
   const auto lost = bound("ann", "phone");
   CHECK(code_of(send(s, person("ann"), "phone")) == error_code::device_deactivated);
   CHECK(code_of(s.acknowledge_upto(person("ann"), "phone", 1)) == error_code::device_deactivated);
-  CHECK(code_of(s.enrol(lost, {"phone", device_type::phone, {}, {}, {}, {}, {}})) == error_code::device_deactivated);
+  CHECK(code_of(s.enrol(lost, {"phone", device_type::phone, {}, {}, {}, {}, {}})) ==
+        error_code::device_deactivated);
   CHECK(code_of(s.deactivate(lost, "phone")) == error_code::device_deactivated);
-  CHECK(code_of(s.resolve(lost, {"c1", strategy::manual, "server", {}, {}})) == error_code::device_deactivated);
+  CHECK(code_of(s.resolve(lost, {"c1", strategy::manual, "server", {}, {}})) ==
+        error_code::device_deactivated);
   CHECK(s.rows == before);
   // Others learn only that it is not theirs.
   CHECK(code_of(send(s, person("bob"), "phone")) == error_code::forbidden);

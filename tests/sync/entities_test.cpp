@@ -19,7 +19,8 @@ scenario with_task(std::string_view data = R"({"title":"dig","state":"new","room
 
 TEST_CASE("rule 1: a new id is stored as version 1 by CREATE, SYNC and UPDATE, whatever the base version") {
   for (const auto what : {operation::create, operation::sync, operation::update}) {
-    for (const auto base : {std::optional<std::int32_t>{}, std::optional<std::int32_t>{0}, std::optional<std::int32_t>{7}}) {
+    for (const auto base :
+         {std::optional<std::int32_t>{}, std::optional<std::int32_t>{0}, std::optional<std::int32_t>{7}}) {
       scenario s;
       edit_builder item(what, domain::task, "t1");
       item.data(R"({"a":1,"b":null})");
@@ -65,7 +66,8 @@ TEST_CASE("rule 2: an accepted edit grows the version by one even when it change
 
 TEST_CASE("an UPDATE is a merge patch: null removes, objects are merged inside, lists are replaced") {
   auto s = with_task(R"({"a":{"x":1,"y":2},"b":[1,2],"c":3})");
-  s.edit("ann", "phone", update("t1", R"({"a":{"x":null,"z":3},"b":[9],"c":null,"d":{"e":null,"f":1}})").base(1));
+  s.edit("ann", "phone",
+         update("t1", R"({"a":{"x":null,"z":3},"b":[9],"c":null,"d":{"e":null,"f":1}})").base(1));
   CHECK(s.data_is("t1", R"({"a":{"y":2,"z":3},"b":[9],"d":{"f":1}})"));
 }
 
@@ -85,9 +87,9 @@ TEST_CASE("rule 3: a device that edits twice offline does not conflict with itse
 
 TEST_CASE("rule 3: one version of another device in between ends the run") {
   auto s = with_task();
-  s.edit("bob", "tablet", update("t1", R"({"state":"a"})").base(1));  // 2
-  s.edit("ann", "phone", update("t1", R"({"state":"b"})").base(2));   // 3
-  s.edit("bob", "tablet", update("t1", R"({"state":"c"})").base(3));  // 4, run from 4
+  s.edit("bob", "tablet", update("t1", R"({"state":"a"})").base(1)); // 2
+  s.edit("ann", "phone", update("t1", R"({"state":"b"})").base(2));  // 3
+  s.edit("bob", "tablet", update("t1", R"({"state":"c"})").base(3)); // 4, run from 4
   CHECK(s.edit("bob", "tablet", update("t1", R"({"room":2})").base(3)).version == 5);
   CHECK(s.rows.conflicts.empty());
   s.set_policy(domain::task, strategy::server_wins);
@@ -107,7 +109,8 @@ TEST_CASE("rule 3: the same device sending the same again under a new key writes
 
 TEST_CASE("rule 4: a base version newer than the stored one is the item's error") {
   auto s = with_task();
-  for (const auto& item : {update("t1", R"({"a":1})").base(2), replace("t1", R"({"a":1})").base(99), erase("t1").base(2)}) {
+  for (const auto& item :
+       {update("t1", R"({"a":1})").base(2), replace("t1", R"({"a":1})").base(99), erase("t1").base(2)}) {
     const auto done = s.edit("ann", "phone", item);
     CHECK_FALSE(done.success);
     CHECK(done.failure->code == error_code::validation_error);
@@ -134,8 +137,10 @@ TEST_CASE("rule 5: a whole object takes part with the fields that differ from it
   auto s = with_task();
   s.edit("ann", "phone", update("t1", R"({"title":"dig deep"})").base(1));
   s.edit("ann", "phone", update("t1", R"({"room":null,"note":"x"})").base(2));
-  // bob replaced the whole object, but changed only its state since version 1: title and room are carried along.
-  const auto done = s.edit("bob", "tablet", replace("t1", R"({"title":"dig","state":"done","room":1})").base(1));
+  // bob replaced the whole object, but changed only its state since version 1: title and room are carried
+  // along.
+  const auto done =
+      s.edit("bob", "tablet", replace("t1", R"({"title":"dig","state":"done","room":1})").base(1));
   CHECK_FALSE(done.conflict_detected);
   CHECK(done.version == 4);
   CHECK(s.data_is("t1", R"({"title":"dig deep","state":"done","note":"x"})"));
@@ -168,8 +173,10 @@ TEST_CASE("rule 5: both sides making the same change is no conflict and writes n
 TEST_CASE("rule 5: a device's later edit knows of its own merged one") {
   auto s = with_task();
   s.edit("ann", "phone", update("t1", R"({"title":"dig deep"})").base(1));
-  // Two edits of bob, both made offline on version 1; the first one is merged, the second one is on the same field.
-  const auto done = s.edits("bob", "tablet", {update("t1", R"({"state":"a"})").base(1), update("t1", R"({"state":"b"})").base(1)});
+  // Two edits of bob, both made offline on version 1; the first one is merged, the second one is on the same
+  // field.
+  const auto done = s.edits(
+      "bob", "tablet", {update("t1", R"({"state":"a"})").base(1), update("t1", R"({"state":"b"})").base(1)});
   CHECK(done.items[0].version == 3);
   CHECK(done.items[1].version == 4);
   CHECK(s.rows.conflicts.empty());
@@ -198,12 +205,15 @@ TEST_CASE("rule 5: a CREATE that meets an entity is an edit made on nothing") {
   }
 }
 
-TEST_CASE("rule 6: a field that both changed is a conflict, recorded with both sides, and the policy decides") {
+TEST_CASE(
+    "rule 6: a field that both changed is a conflict, recorded with both sides, and the policy decides") {
   auto s = with_task();
   s.set_policy(domain::task, strategy::client_wins);
   s.edit("ann", "phone", update("t1", R"({"state":"a","title":"x"})").base(1).when(s.now));
   s.wait_ms(50);
-  const auto section = s.edits("bob", "tablet", {update("t1", R"({"title":"y","state":"b","room":2})").base(1).urgent(priority::high)});
+  const auto section =
+      s.edits("bob", "tablet",
+              {update("t1", R"({"title":"y","state":"b","room":2})").base(1).urgent(priority::high)});
   const auto& done = section.items[0];
   CHECK(done.success);
   CHECK(done.conflict_detected);
@@ -231,7 +241,12 @@ TEST_CASE("rule 6: a field that both changed is a conflict, recorded with both s
 }
 
 TEST_CASE("rule 6: the defaults of the domains") {
-  struct row { domain in; strategy by; bool client_is_later; std::string_view expected; };
+  struct row {
+    domain in;
+    strategy by;
+    bool client_is_later;
+    std::string_view expected;
+  };
   const row table[] = {
       {domain::attendance, strategy::server_wins, true, "server"},
       {domain::task, strategy::most_recent_wins, true, "client"},
@@ -254,7 +269,8 @@ TEST_CASE("rule 6: the defaults of the domains") {
   scenario s;
   s.edit("ann", "phone", create("e", R"({"a":"base"})", domain::journal));
   s.edit("ann", "phone", update("e", R"({"a":"server"})", domain::journal).base(1));
-  const auto done = s.edit("ann", "laptop", update("e", R"({"a":"client"})", domain::journal).base(1).when(s.now + -999));
+  const auto done =
+      s.edit("ann", "laptop", update("e", R"({"a":"client"})", domain::journal).base(1).when(s.now + -999));
   CHECK(s.recorded(*done.conflict_id).by == strategy::client_wins);
   CHECK(s.data_is("e", R"({"a":"client"})", domain::journal, 1));
 }
@@ -280,23 +296,36 @@ TEST_CASE("rule 6: between two devices of one user MOST_RECENT_WINS gives way to
 }
 
 TEST_CASE("rule 6: deleting beats editing only where the policy makes that side win") {
-  struct row { strategy by; bool client_deletes; bool client_is_later; conflict_side winner; };
+  struct row {
+    strategy by;
+    bool client_deletes;
+    bool client_is_later;
+    conflict_side winner;
+  };
   const auto client = conflict_side::client, server = conflict_side::server;
   const row table[] = {
-      {strategy::client_wins, true, false, client},        {strategy::client_wins, false, false, client},
-      {strategy::server_wins, true, true, server},         {strategy::server_wins, false, true, server},
-      {strategy::most_recent_wins, true, true, client},    {strategy::most_recent_wins, true, false, server},
-      {strategy::most_recent_wins, false, true, client},   {strategy::most_recent_wins, false, false, server},
-      {strategy::merge, true, true, server},               {strategy::merge, false, false, client},
-      {strategy::preserve_escalation, true, true, server}, {strategy::preserve_escalation, false, false, client},
+      {strategy::client_wins, true, false, client},
+      {strategy::client_wins, false, false, client},
+      {strategy::server_wins, true, true, server},
+      {strategy::server_wins, false, true, server},
+      {strategy::most_recent_wins, true, true, client},
+      {strategy::most_recent_wins, true, false, server},
+      {strategy::most_recent_wins, false, true, client},
+      {strategy::most_recent_wins, false, false, server},
+      {strategy::merge, true, true, server},
+      {strategy::merge, false, false, client},
+      {strategy::preserve_escalation, true, true, server},
+      {strategy::preserve_escalation, false, false, client},
   };
   for (const auto& row : table) {
     auto s = with_task(R"({"a":"base","b":1})");
     s.set_policy(domain::task, row.by);
-    s.edit("ann", "phone", row.client_deletes ? update("t1", R"({"a":"server"})").base(1) : erase("t1").base(1));
+    s.edit("ann", "phone",
+           row.client_deletes ? update("t1", R"({"a":"server"})").base(1) : erase("t1").base(1));
     const auto made = s.now + (row.client_is_later ? 5 : -5);
-    const auto done = s.edit("bob", "tablet", row.client_deletes ? erase("t1").base(1).when(made)
-                                                                 : replace("t1", R"({"a":"client"})").base(1).when(made));
+    const auto done = s.edit("bob", "tablet",
+                             row.client_deletes ? erase("t1").base(1).when(made)
+                                                : replace("t1", R"({"a":"client"})").base(1).when(made));
     CAPTURE(to_string(row.by));
     CAPTURE(row.client_deletes);
     REQUIRE(done.conflict_detected);
@@ -307,7 +336,8 @@ TEST_CASE("rule 6: deleting beats editing only where the policy makes that side 
     CHECK(c.client_data.absent() == row.client_deletes);
     const bool deleted = (row.winner == client) == row.client_deletes;
     CHECK(s.stored("t1").deleted == deleted);
-    if (!deleted) CHECK(s.data_is("t1", row.winner == client ? R"({"a":"client"})" : R"({"a":"server","b":1})"));
+    if (!deleted)
+      CHECK(s.data_is("t1", row.winner == client ? R"({"a":"client"})" : R"({"a":"server","b":1})"));
     CHECK(done.version == (row.winner == client ? 3 : 2));
   }
 }
@@ -318,7 +348,8 @@ TEST_CASE("rule 7: MANUAL leaves an open conflict with the whole edit, and the s
     s.set_policy(domain::task, by_policy ? strategy::manual : strategy::client_wins, by_policy);
     s.edit("ann", "phone", update("t1", R"({"state":"a"})").base(1));
     const auto before = s.stored("t1");
-    const auto done = s.edit("bob", "tablet", update("t1", R"({"state":"b","room":2})").base(1).urgent(priority::high));
+    const auto done =
+        s.edit("bob", "tablet", update("t1", R"({"state":"b","room":2})").base(1).urgent(priority::high));
     CHECK(done.success);
     CHECK(done.conflict_detected);
     CHECK(done.version == 2);
@@ -378,8 +409,8 @@ TEST_CASE("a deletion leaves a tombstone, and an edit on the tombstone's version
 
 TEST_CASE("after a revival an older whole object conflicts where it differs") {
   auto s = with_task(R"({"a":1,"b":2})");
-  s.edit("ann", "phone", erase("t1").base(1));                      // 2
-  s.edit("ann", "phone", replace("t1", R"({"a":1})").base(2));       // 3
+  s.edit("ann", "phone", erase("t1").base(1));                 // 2
+  s.edit("ann", "phone", replace("t1", R"({"a":1})").base(2)); // 3
   // bob changed nothing since version 1: both fields are as they were there.
   CHECK_FALSE(s.edit("bob", "tablet", replace("t1", R"({"a":1,"b":2})").base(1)).conflict_detected);
   CHECK(s.data_is("t1", R"({"a":1})"));
@@ -407,7 +438,8 @@ TEST_CASE("an upload with edits from the future carries a warning") {
   auto s = with_task();
   auto what = s.empty_upload("phone");
   what.has_operations = true;
-  what.operations = {update("t1", R"({"a":1})").base(1).when(s.now + 400'000), update("t1", R"({"a":2})").base(1).when(s.now)};
+  what.operations = {update("t1", R"({"a":1})").base(1).when(s.now + 400'000),
+                     update("t1", R"({"a":2})").base(1).when(s.now)};
   const auto decided = s.run(person("ann"), what);
   REQUIRE(decided.ok());
   CHECK(decided->answer.warnings.size() == 1);
@@ -457,8 +489,9 @@ TEST_CASE("data that a patch makes too large is the item's error, and nothing is
 
 TEST_CASE("an entity edited twice in one batch stands in the feed once") {
   scenario s;
-  const auto done = s.edits("ann", "phone", {create("t1", R"({"a":1})"), create("t2", R"({"a":1})"),
-                                             update("t1", R"({"a":2})").base(1), erase("t2").base(1)});
+  const auto done = s.edits("ann", "phone",
+                            {create("t1", R"({"a":1})"), create("t2", R"({"a":1})"),
+                             update("t1", R"({"a":2})").base(1), erase("t2").base(1)});
   CHECK(done.failed_items == 0);
   CHECK(s.stored("t1").version == 2);
   CHECK(s.stored("t1").at == 3);

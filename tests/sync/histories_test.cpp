@@ -19,16 +19,15 @@ class dice {
  public:
   dice() {
     const char* given = std::getenv("MOORING_SEED");
-    seed_ = given != nullptr ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10)) : std::random_device{}();
+    seed_ = given != nullptr ? static_cast<std::uint32_t>(std::strtoul(given, nullptr, 10))
+                             : std::random_device{}();
     random_.seed(seed_);
   }
   std::uint32_t seed() const { return seed_; }
   std::uint32_t below(std::size_t n) { return static_cast<std::uint32_t>(random_() % n); }
   bool one_in(std::size_t n) { return below(n) == 0; }
-  template<class T>
-  const T& of(const std::vector<T>& all) { return all[below(all.size())]; }
-  template<class T>
-  void shuffle(std::vector<T>& all) { std::shuffle(all.begin(), all.end(), random_); }
+  template<class T> const T& of(const std::vector<T>& all) { return all[below(all.size())]; }
+  template<class T> void shuffle(std::vector<T>& all) { std::shuffle(all.begin(), all.end(), random_); }
 
  private:
   std::uint32_t seed_;
@@ -61,7 +60,7 @@ std::set<std::int64_t> values_in(const document& data) {
   return out;
 }
 
-struct held { // what a phone has of an entity
+struct held {               // what a phone has of an entity
   std::int32_t version = 0; // as it was last pulled; 0: never
   fields pulled;            // its data then
   fields local;             // with the phone's own edits on top
@@ -77,8 +76,8 @@ const std::vector<std::string> names = {"a", "b", "c", "d"};
 
 struct made_edit {
   edit_item item;
-  std::set<std::int64_t> brings;      // values that it wants to see stored
-  std::set<std::string> takes;        // fields that it wants to see gone
+  std::set<std::int64_t> brings; // values that it wants to see stored
+  std::set<std::string> takes;   // fields that it wants to see gone
 };
 
 class world {
@@ -89,9 +88,12 @@ class world {
   std::vector<phone> phones;
   std::int64_t next_value = 0;
 
-  world(dice& r, domain d) : random(r), in(d) {
-    const std::vector<std::string> users = in == domain::journal ? std::vector<std::string>{"ann"}
-                                                                 : std::vector<std::string>{"ann", "bob", "cho"};
+  world(dice& r, domain d)
+      : random(r)
+      , in(d) {
+    const std::vector<std::string> users = in == domain::journal
+                                               ? std::vector<std::string>{"ann"}
+                                               : std::vector<std::string>{"ann", "bob", "cho"};
     for (int i = 0; i < 4; ++i) phones.push_back({random.of(users), "phone" + std::to_string(i), {}});
     for (const auto& p : phones)
       if (random.one_in(2)) s.enrol(p.user, p.id, static_cast<device_type>(random.below(5)));
@@ -105,7 +107,8 @@ class world {
 
   void pull(phone& p) {
     for (const auto& [id, e] : s.rows.entities)
-      if (e.in == in && e.owner == owner_of(p)) p.has[e.id] = {e.version, from_data(e.data), from_data(e.data), e.deleted};
+      if (e.in == in && e.owner == owner_of(p))
+        p.has[e.id] = {e.version, from_data(e.data), from_data(e.data), e.deleted};
   }
 
   made_edit make(phone& p) {
@@ -165,7 +168,8 @@ entity nothing() {
 // Checks one edit's effect: no acknowledged value disappears but for a reason.
 class loss_check {
  public:
-  explicit loss_check(world& w) : w_(w) {}
+  explicit loss_check(world& w)
+      : w_(w) {}
 
   void run(phone& p, const made_edit& made) {
     const auto before = find(p, made.item.entity_id);
@@ -188,7 +192,8 @@ class loss_check {
       const auto& c = w_.s.recorded(*done.conflict_id);
       recorded_client = values_in(c.client_data);
       recorded_server = values_in(c.server_data);
-      REQUIRE(documents_equal(c.client_data.bytes, made.item.what == operation::remove ? "" : made.item.data.bytes));
+      REQUIRE(documents_equal(c.client_data.bytes,
+                              made.item.what == operation::remove ? "" : made.item.data.bytes));
       REQUIRE(c.server_data == before.data);
     }
     const auto stored = values_in(after.data);
@@ -204,7 +209,8 @@ class loss_check {
     // What was acknowledged is stored, or the conflict has it.
     for (const auto value : made.brings) {
       if (!stored.contains(value))
-        REQUIRE_MESSAGE(recorded_client.contains(value), "value " << value << " was acknowledged and is nowhere");
+        REQUIRE_MESSAGE(recorded_client.contains(value),
+                        "value " << value << " was acknowledged and is nowhere");
     }
     for (const auto& name : made.takes)
       if (!done.conflict_detected) REQUIRE_FALSE(from_data(after.data).contains(name));
@@ -254,7 +260,8 @@ class loss_check {
     if (w_.s.recorded(id).status == conflict_status::open) open_.push_back(id);
   }
   world& w_;
-  std::map<std::int64_t, std::pair<std::int32_t, device_number>> written_; // value: version and device that brought it
+  std::map<std::int64_t, std::pair<std::int32_t, device_number>>
+      written_; // value: version and device that brought it
   std::vector<std::string> open_;
 };
 
@@ -264,11 +271,13 @@ bool same_effects(const memory_store& a, const memory_store& b) {
          a.counts.last_position == b.counts.last_position;
 }
 
-const std::vector<domain> entity_domains = {domain::journal, domain::attendance, domain::task, domain::ticket, domain::work_order};
+const std::vector<domain> entity_domains = {domain::journal, domain::attendance, domain::task, domain::ticket,
+                                            domain::work_order};
 
 } // namespace
 
-TEST_CASE("no acknowledged edit is lost unless a policy or a person says so, and then the conflict record has it") {
+TEST_CASE(
+    "no acknowledged edit is lost unless a policy or a person says so, and then the conflict record has it") {
   dice random;
   MESSAGE("seed " << random.seed());
   std::size_t conflicts = 0, edits = 0;
@@ -302,8 +311,8 @@ TEST_CASE("retries in any order and grouping end in the state of one clean run, 
     world clean(random, random.of(entity_domains));
     if (random.one_in(2)) clean.s.set_policy(clean.in, static_cast<strategy>(random.below(7)));
     scenario noisy = clean.s;
-    std::vector<std::pair<upload, upload_answer>> sent;             // as the clean run answered them
-    std::map<std::string, std::vector<edit_item>> stored;           // by device: edits that were acknowledged
+    std::vector<std::pair<upload, upload_answer>> sent;   // as the clean run answered them
+    std::map<std::string, std::vector<edit_item>> stored; // by device: edits that were acknowledged
     for (int step = 0; step < 12; ++step) {
       clean.s.wait_ms(random.below(500));
       noisy.now = clean.s.now;
@@ -329,7 +338,8 @@ TEST_CASE("retries in any order and grouping end in the state of one clean run, 
       // The noise: old requests again, and outboxes regrouped under new keys.
       for (auto n = random.below(3); n > 0; --n) {
         const auto& [old, answer] = random.of(sent);
-        const auto& by = *std::find_if(clean.phones.begin(), clean.phones.end(), [&](const phone& q) { return q.id == old.device_id; });
+        const auto& by = *std::find_if(clean.phones.begin(), clean.phones.end(),
+                                       [&](const phone& q) { return q.id == old.device_id; });
         const auto before = noisy.rows;
         const auto again = noisy.run(person(by.user), old);
         REQUIRE(again.ok());
@@ -342,7 +352,8 @@ TEST_CASE("retries in any order and grouping end in the state of one clean run, 
         auto regrouped = what;
         regrouped.idempotency_key = "again" + std::to_string(++clean.next_value);
         regrouped.operations.clear();
-        for (auto n = random.below(6) + 1; n > 0; --n) regrouped.operations.push_back(random.of(stored[p.id]));
+        for (auto n = random.below(6) + 1; n > 0; --n)
+          regrouped.operations.push_back(random.of(stored[p.id]));
         const auto again = noisy.run(who, regrouped);
         REQUIRE(again.ok());
         REQUIRE(again->first_at == 0);
@@ -372,7 +383,8 @@ TEST_CASE("a batch does what its items do one by one") {
       std::vector<edit_item> items;
       for (auto n = random.below(70) + 1; n > 0; --n) items.push_back(w.make(p).item);
       const auto together = w.s.edits(p.user, p.id, items);
-      for (std::size_t i = 0; i < items.size(); ++i) REQUIRE(single.edit(p.user, p.id, items[i]) == together.items[i]);
+      for (std::size_t i = 0; i < items.size(); ++i)
+        REQUIRE(single.edit(p.user, p.id, items[i]) == together.items[i]);
     }
     REQUIRE(w.s.rows.entities == single.rows.entities);
     REQUIRE(w.s.rows.conflicts == single.rows.conflicts);
@@ -480,7 +492,8 @@ TEST_CASE("records end the same in any order, however often and by whichever dev
   }
 }
 
-TEST_CASE("deciding over pending writes gives what deciding over applied ones gives, with sweeping in between") {
+TEST_CASE(
+    "deciding over pending writes gives what deciding over applied ones gives, with sweeping in between") {
   dice random;
   MESSAGE("seed " << random.seed());
   for (int history = 0; history < 400; ++history) {
@@ -516,7 +529,8 @@ TEST_CASE("deciding over pending writes gives what deciding over applied ones gi
         REQUIRE(reference.ok());
         REQUIRE(decided->answer == reference->answer);
         writes = std::move(decided->writes);
-        // A baseVersion that was swept away meanwhile may be ahead of what is there: then the phone reads again.
+        // A baseVersion that was swept away meanwhile may be ahead of what is there: then the phone reads
+        // again.
         if (!reference->answer.success()) p.has.clear(), w.pull(p);
       }
       over.add(++batch, writes);

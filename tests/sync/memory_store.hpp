@@ -1,5 +1,5 @@
-// A store in memory, in the simplest form that can be right: ordered maps, and writes applied one by one. The tests
-// compare with it.
+// A store in memory, in the simplest form that can be right: ordered maps, and writes applied one by one. The
+// tests compare with it.
 #pragma once
 
 #include <map>
@@ -75,7 +75,8 @@ class memory_store final : public store {
                                                      std::string_view key) override {
     return get(idempotency, record_id{by, with, std::string(key)});
   }
-  std::optional<operation_record> find_operation(user_number by, device_number with, std::string_view id) override {
+  std::optional<operation_record> find_operation(user_number by, device_number with,
+                                                 std::string_view id) override {
     return get(operations, record_id{by, with, std::string(id)});
   }
   std::optional<feed_row> find_feed_row(position at) override {

@@ -16,7 +16,8 @@ TEST_CASE("enumerators have the names of the API") {
 }
 
 TEST_CASE("a domain's name reads back, and nothing else does") {
-  for (int i = 0; i < domain_count; ++i) CHECK(parse_domain(to_string(static_cast<domain>(i))) == static_cast<domain>(i));
+  for (int i = 0; i < domain_count; ++i)
+    CHECK(parse_domain(to_string(static_cast<domain>(i))) == static_cast<domain>(i));
   for (const auto* text : {"", "voice", "TASK ", "WORKORDER"}) CHECK_FALSE(parse_domain(text).has_value());
 }
 

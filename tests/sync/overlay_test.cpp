@@ -61,7 +61,8 @@ TEST_CASE("a pending delete hides the row below, and a later put shows it again"
   below.put(operation_record{1, 2, "o", {}, {}, "x"});
   below.put(idempotency_record{1, 2, "k", {}, {}, "x"});
   overlay over(below);
-  over.add(1, {delete_entity{domain::task, 0, "a"}, delete_operation{1, 2, "o"}, delete_idempotency{1, 2, "k"}});
+  over.add(1,
+           {delete_entity{domain::task, 0, "a"}, delete_operation{1, 2, "o"}, delete_idempotency{1, 2, "k"}});
   CHECK_FALSE(over.find_entity(domain::task, 0, "a").has_value());
   CHECK_FALSE(over.find_operation(1, 2, "o").has_value());
   CHECK_FALSE(over.find_idempotency(1, 2, "k").has_value());
@@ -100,7 +101,8 @@ TEST_CASE("devices and users are found by id and by number") {
   CHECK_FALSE(over.find_user("bob").has_value());
 }
 
-TEST_CASE("a feed row is found among pending and stored ones: the first whose key is not before the position") {
+TEST_CASE(
+    "a feed row is found among pending and stored ones: the first whose key is not before the position") {
   memory_store below;
   below.put(some_row(10, {8, 9, 10}));
   below.put(some_row(20, {15, 20}));
@@ -131,7 +133,8 @@ TEST_CASE("a feed row is found among pending and stored ones: the first whose ke
   CHECK(key_at(31) == 50);
 }
 
-TEST_CASE("over a store, pending writes look exactly as if they had been applied, however batches come and go") {
+TEST_CASE(
+    "over a store, pending writes look exactly as if they had been applied, however batches come and go") {
   std::random_device seeds;
   const auto seed = seeds();
   MESSAGE("seed " << seed);
@@ -169,7 +172,9 @@ TEST_CASE("over a store, pending writes look exactly as if they had been applied
             break;
           }
           case 5: batch.emplace_back(user{"u" + id, static_cast<user_number>(std::stoul(id) + 1)}); break;
-          case 6: batch.emplace_back(policy{domain::task, static_cast<strategy>(below_10(7)), true, true}); break;
+          case 6:
+            batch.emplace_back(policy{domain::task, static_cast<strategy>(below_10(7)), true, true});
+            break;
           case 7: batch.emplace_back(idempotency_record{1, 1, id, {random(), 0}, {}, {}}); break;
           case 8: batch.emplace_back(delete_idempotency{1, 1, id}); break;
           case 9: batch.emplace_back(operation_record{1, 1, id, {random(), 0}, {}, {}}); break;
@@ -177,8 +182,12 @@ TEST_CASE("over a store, pending writes look exactly as if they had been applied
           case 11: made.push_back(next++); break;
           default:
             if (!applied.feed.empty()) {
-              auto row = std::next(applied.feed.begin(), static_cast<std::ptrdiff_t>(below_10(static_cast<unsigned>(applied.feed.size()))))->second;
-              row.slots.erase(row.slots.begin() + static_cast<std::ptrdiff_t>(below_10(static_cast<unsigned>(row.slots.size()))));
+              auto row =
+                  std::next(applied.feed.begin(),
+                            static_cast<std::ptrdiff_t>(below_10(static_cast<unsigned>(applied.feed.size()))))
+                      ->second;
+              row.slots.erase(row.slots.begin() +
+                              static_cast<std::ptrdiff_t>(below_10(static_cast<unsigned>(row.slots.size()))));
               if (row.slots.empty())
                 batch.emplace_back(delete_feed_row{row.key});
               else
@@ -199,17 +208,21 @@ TEST_CASE("over a store, pending writes look exactly as if they had been applied
           pending.pop_front();
         }
       }
-      bool same = over.counters() == applied.counters() && over.find_policy(domain::task) == applied.find_policy(domain::task);
+      bool same = over.counters() == applied.counters() &&
+                  over.find_policy(domain::task) == applied.find_policy(domain::task);
       for (std::uint32_t i = 0; i < 6; ++i) {
         const auto id = std::to_string(i);
         same = same && over.find_entity(domain::task, 0, id) == applied.find_entity(domain::task, 0, id) &&
-               over.find_conflict(i) == applied.find_conflict(i) && over.find_device(i) == applied.find_device(i) &&
-               over.find_device("d" + id) == applied.find_device("d" + id) && over.find_user(i) == applied.find_user(i) &&
+               over.find_conflict(i) == applied.find_conflict(i) &&
+               over.find_device(i) == applied.find_device(i) &&
+               over.find_device("d" + id) == applied.find_device("d" + id) &&
+               over.find_user(i) == applied.find_user(i) &&
                over.find_user("u" + id) == applied.find_user("u" + id) &&
                over.find_idempotency(1, 1, id) == applied.find_idempotency(1, 1, id) &&
                over.find_operation(1, 1, id) == applied.find_operation(1, 1, id);
       }
-      for (position at = 0; at <= next; ++at) same = same && over.find_feed_row(at) == applied.find_feed_row(at);
+      for (position at = 0; at <= next; ++at)
+        same = same && over.find_feed_row(at) == applied.find_feed_row(at);
       REQUIRE_MESSAGE(same, "run " << run << " step " << step);
       REQUIRE(over.pending_batches() == pending.size());
     }
@@ -219,11 +232,14 @@ TEST_CASE("over a store, pending writes look exactly as if they had been applied
 TEST_CASE("a large burst passes through and leaves nothing behind") {
   memory_store below;
   overlay over(below);
-  for (int i = 0; i < 3000; ++i) over.add(static_cast<std::uint64_t>(i + 1), {some_entity("e" + std::to_string(i), 1)});
+  for (int i = 0; i < 3000; ++i)
+    over.add(static_cast<std::uint64_t>(i + 1), {some_entity("e" + std::to_string(i), 1)});
   CHECK(over.pending_rows() == 3000);
-  for (int i = 0; i < 3000; i += 7) CHECK(over.find_entity(domain::task, 0, "e" + std::to_string(i)).has_value());
+  for (int i = 0; i < 3000; i += 7)
+    CHECK(over.find_entity(domain::task, 0, "e" + std::to_string(i)).has_value());
   over.forget_upto(1500);
-  for (int i = 0; i < 3000; i += 7) CHECK(over.find_entity(domain::task, 0, "e" + std::to_string(i)).has_value() == (i >= 1500));
+  for (int i = 0; i < 3000; i += 7)
+    CHECK(over.find_entity(domain::task, 0, "e" + std::to_string(i)).has_value() == (i >= 1500));
   over.forget_upto(3000);
   CHECK(over.pending_rows() == 0);
   CHECK_FALSE(over.find_entity(domain::task, 0, "e2999").has_value());

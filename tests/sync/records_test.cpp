@@ -38,11 +38,14 @@ template<class Item>
 section_answer send(scenario& s, const std::string& who, const std::string& with, Item item) {
   auto what = s.empty_upload(with);
   std::optional<section_answer> upload_answer::*section = nullptr;
-  if constexpr (std::is_same_v<Item, voice_item>) what.voice = {std::move(item)}, section = &upload_answer::voice;
+  if constexpr (std::is_same_v<Item, voice_item>)
+    what.voice = {std::move(item)}, section = &upload_answer::voice;
   if constexpr (std::is_same_v<Item, behavioral_item>)
     what.behavioral = {std::move(item)}, section = &upload_answer::behavioral;
-  if constexpr (std::is_same_v<Item, session_item>) what.session = {std::move(item)}, section = &upload_answer::session;
-  if constexpr (std::is_same_v<Item, metrics_item>) what.metrics = {std::move(item)}, section = &upload_answer::metrics;
+  if constexpr (std::is_same_v<Item, session_item>)
+    what.session = {std::move(item)}, section = &upload_answer::session;
+  if constexpr (std::is_same_v<Item, metrics_item>)
+    what.metrics = {std::move(item)}, section = &upload_answer::metrics;
   auto decided = s.run(person(who), what);
   REQUIRE(decided.ok());
   REQUIRE((decided->answer.*section).has_value());
@@ -53,19 +56,24 @@ section_answer send(scenario& s, const std::string& who, const std::string& with
 
 TEST_CASE("the document of a record has the API's fields, canonical instants and nothing that was absent") {
   auto v = voice("v1", at("2025-09-28T14:00:00.5+02:00"));
-  CHECK(to_json(record_document(v)) == R"({"verificationId":"v1","timestamp":"2025-09-28T12:00:00.500Z","verified":true})");
+  CHECK(to_json(record_document(v)) ==
+        R"({"verificationId":"v1","timestamp":"2025-09-28T12:00:00.500Z","verified":true})");
   v.confidence_score = 0.5;
   v.quality_score = 1;
   v.processing_time_ms = 12;
   v.metadata = json(R"({"k":[1,null]})");
-  CHECK(documents_equal(record_document(v).bytes, json(R"({"verificationId":"v1","timestamp":"2025-09-28T12:00:00.500Z",
-    "verified":true,"confidenceScore":0.5,"qualityScore":1,"processingTimeMs":12,"metadata":{"k":[1,null]}})").bytes));
+  CHECK(documents_equal(record_document(v).bytes,
+                        json(R"({"verificationId":"v1","timestamp":"2025-09-28T12:00:00.500Z",
+    "verified":true,"confidenceScore":0.5,"qualityScore":1,"processingTimeMs":12,"metadata":{"k":[1,null]}})")
+                            .bytes));
   v.metadata = null_document();
   CHECK_FALSE(find_field(record_document(v).bytes, "metadata").has_value());
 
   behavioral_item b{"s1", json(R"([{"tap":1}])"), 5, 2, 3, json(R"("m")"), {}};
-  CHECK(documents_equal(record_document(b).bytes, json(R"({"sessionId":"s1","events":[{"tap":1}],"durationMs":5,
-    "userInteractions":2,"screenChanges":3,"metadata":"m"})").bytes));
+  CHECK(
+      documents_equal(record_document(b).bytes, json(R"({"sessionId":"s1","events":[{"tap":1}],"durationMs":5,
+    "userInteractions":2,"screenChanges":3,"metadata":"m"})")
+                                                    .bytes));
 
   auto se = session("s1", at("2025-09-28T12:00:00Z"));
   CHECK(to_json(record_document(se)) == R"({"sessionId":"s1","startTime":"2025-09-28T12:00:00.000Z"})");
@@ -74,11 +82,14 @@ TEST_CASE("the document of a record has the API's fields, canonical instants and
   se.duration_ms = 7;
   se.activities = json("[1]");
   se.metadata = json("{}");
-  CHECK(documents_equal(record_document(se).bytes, json(R"({"sessionId":"s1","startTime":"2025-09-28T12:00:00.000Z",
-    "endTime":"2025-09-28T13:00:00.000Z","durationMs":7,"activities":[1],"metadata":{}})").bytes));
+  CHECK(documents_equal(record_document(se).bytes,
+                        json(R"({"sessionId":"s1","startTime":"2025-09-28T12:00:00.000Z",
+    "endTime":"2025-09-28T13:00:00.000Z","durationMs":7,"activities":[1],"metadata":{}})")
+                            .bytes));
 
   auto m = metrics("cpu", at("2025-09-28T12:00:00Z"), 1.5);
-  CHECK(to_json(record_document(m)) == R"({"metricType":"cpu","value":1.5,"timestamp":"2025-09-28T12:00:00.000Z"})");
+  CHECK(to_json(record_document(m)) ==
+        R"({"metricType":"cpu","value":1.5,"timestamp":"2025-09-28T12:00:00.000Z"})");
   m.unit = "%";
   m.tags = json(R"({"a":1})");
   CHECK(find_field(record_document(m).bytes, "tags").has_value());
@@ -103,7 +114,8 @@ TEST_CASE("a record is stored with its identity, time and place in the feed") {
   CHECK(s.stored("b1", domain::behavioral, 1).modified_at == s.now);
 }
 
-TEST_CASE("the same content again is a duplicate, other content the item's error with the field; what was stored stays") {
+TEST_CASE("the same content again is a duplicate, other content the item's error with the field; what was "
+          "stored stays") {
   scenario s;
   auto v = voice("v1", s.now);
   v.confidence_score = 1;
@@ -117,7 +129,10 @@ TEST_CASE("the same content again is a duplicate, other content the item's error
   CHECK(done.failed_items == 0);
   CHECK(s.rows.entities == before);
 
-  struct row { std::string_view field; std::function<void(voice_item&)> change; };
+  struct row {
+    std::string_view field;
+    std::function<void(voice_item&)> change;
+  };
   const row table[] = {
       {"timestamp", [](voice_item& i) { i.timestamp = *i.timestamp + 1; }},
       {"verified", [](voice_item& i) { i.verified = false; }},
@@ -162,7 +177,8 @@ TEST_CASE("the same record twice in one batch is stored once") {
   CHECK(s.rows.entities.size() == 1);
 }
 
-TEST_CASE("a SESSION may be completed field by field, in any order, and every retry of a part is a duplicate") {
+TEST_CASE(
+    "a SESSION may be completed field by field, in any order, and every retry of a part is a duplicate") {
   const auto start = at("2025-09-28T11:00:00Z");
   auto first = session("s1", start);
   auto ended = first;
@@ -204,7 +220,8 @@ TEST_CASE("a SESSION may be completed field by field, in any order, and every re
 
 TEST_CASE("metrics are identified by type, time and device") {
   scenario s;
-  CHECK(send(s, "ann", "phone", metrics("cpu", s.now, 1)).items[0].item_id == metric_id("cpu", s.now, "phone"));
+  CHECK(send(s, "ann", "phone", metrics("cpu", s.now, 1)).items[0].item_id ==
+        metric_id("cpu", s.now, "phone"));
   CHECK_FALSE(send(s, "ann", "laptop", metrics("cpu", s.now, 2)).items[0].duplicate);
   CHECK_FALSE(send(s, "ann", "phone", metrics("cpu", s.now + 1, 2)).items[0].duplicate);
   CHECK_FALSE(send(s, "ann", "phone", metrics("ram", s.now, 2)).items[0].duplicate);

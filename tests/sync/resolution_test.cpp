@@ -20,8 +20,10 @@ struct open_conflict {
     id = *done.conflict_id;
     s.wait_ms(1000);
   }
-  result<decision<resolution_answer>> resolve(std::string chosen, std::string_view merged = "", caller who = person("cho")) {
-    return s.resolve(who, {id, strategy::manual, std::move(chosen), merged.empty() ? document{} : json(merged), "because"});
+  result<decision<resolution_answer>> resolve(std::string chosen, std::string_view merged = "",
+                                              caller who = person("cho")) {
+    return s.resolve(who, {id, strategy::manual, std::move(chosen),
+                           merged.empty() ? document{} : json(merged), "because"});
   }
 };
 
@@ -36,7 +38,8 @@ TEST_CASE("choosing the client's side writes it onto the entity as it is now") {
   CHECK(done->answer.result == "resolved");
   CHECK(done->answer.winner == conflict_side::client);
   CHECK(done->answer.version == 4);
-  CHECK(to_json(done->answer.merge_details) == R"({"conflictFields":["a"],"changedFields":["a","c"],"previousVersion":3})");
+  CHECK(to_json(done->answer.merge_details) ==
+        R"({"conflictFields":["a"],"changedFields":["a","c"],"previousVersion":3})");
   CHECK(o.s.data_is("t1", R"({"a":"client","b":2,"c":3})"));
   const auto& c = o.s.recorded(o.id);
   CHECK(c.status == conflict_status::resolved);
@@ -178,7 +181,8 @@ TEST_CASE("a resolution of a wrong shape is BAD_USER_INPUT, and one that would b
     REQUIRE_FALSE(refused.ok());
     CHECK(refused.failure().field == "mergeData");
   }
-  const auto wordy = o.s.resolve(person("cho"), {o.id, strategy::manual, "server", {}, std::string(4097, 'n')});
+  const auto wordy =
+      o.s.resolve(person("cho"), {o.id, strategy::manual, "server", {}, std::string(4097, 'n')});
   REQUIRE_FALSE(wordy.ok());
   CHECK(wordy.failure().field == "notes");
   o.s.settings.entity_data_bytes_max = 100;
@@ -192,7 +196,8 @@ TEST_CASE("a resolution of a wrong shape is BAD_USER_INPUT, and one that would b
   CHECK(o.s.rows == before);
 }
 
-TEST_CASE("a person's decision is nobody's run: a stale edit of the resolver's own device meets it as a conflict") {
+TEST_CASE(
+    "a person's decision is nobody's run: a stale edit of the resolver's own device meets it as a conflict") {
   open_conflict o(update("t1", R"({"a":"client"})"));
   o.s.edit("cho", "desk", create("other", "{}"));
   auto who = person("cho");

@@ -1,4 +1,5 @@
-// A tenant in memory that tests talk to: it runs commands, makes their writes durable and checks the invariants.
+// A tenant in memory that tests talk to: it runs commands, makes their writes durable and checks the
+// invariants.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -25,8 +26,12 @@ inline instant at(std::string_view text) {
   return *parsed;
 }
 
-inline caller person(std::string user) { return {"acme", std::move(user), {}, false, false}; }
-inline caller admin(std::string user = "root") { return {"acme", std::move(user), {}, true, false}; }
+inline caller person(std::string user) {
+  return {"acme", std::move(user), {}, false, false};
+}
+inline caller admin(std::string user = "root") {
+  return {"acme", std::move(user), {}, true, false};
+}
 
 // ── items ──
 struct edit_builder {
@@ -125,7 +130,8 @@ class scenario {
     const auto& of = stored(id, in, owner);
     return of.data.absent() ? "deleted" : to_json(of.data);
   }
-  bool data_is(const std::string& id, std::string_view expected, domain in = domain::task, user_number owner = 0) {
+  bool data_is(const std::string& id, std::string_view expected, domain in = domain::task,
+               user_number owner = 0) {
     return documents_equal(stored(id, in, owner).data.bytes, json(expected).bytes);
   }
   const conflict& recorded(const std::string& id) {
@@ -136,8 +142,7 @@ class scenario {
     return found->second;
   }
 
-  template<class Answer>
-  result<decision<Answer>> commit(result<decision<Answer>> decided) {
+  template<class Answer> result<decision<Answer>> commit(result<decision<Answer>> decided) {
     if (!decided.ok()) return decided;
     const auto before = rows.counts.last_position;
     rows.apply(decided->writes);

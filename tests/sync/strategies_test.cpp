@@ -33,13 +33,18 @@ TEST_CASE("judge: who wins by each strategy") {
   };
   for (const auto& row : table) {
     CAPTURE(to_string(row.by));
-    CHECK(judge(row.by, {false, {row.client_ms}, row.client_priority}, {false, {row.server_ms}, row.server_priority}) ==
-          row.winner);
+    CHECK(judge(row.by, {false, {row.client_ms}, row.client_priority},
+                {false, {row.server_ms}, row.server_priority}) == row.winner);
   }
 }
 
-TEST_CASE("MERGE: one side's fields stay its own, a common field goes to the later edit, a tie to the stored one") {
-  struct row { std::int64_t client_ms; std::string_view expected; conflict_side winner; };
+TEST_CASE(
+    "MERGE: one side's fields stay its own, a common field goes to the later edit, a tie to the stored one") {
+  struct row {
+    std::int64_t client_ms;
+    std::string_view expected;
+    conflict_side winner;
+  };
   const row table[] = {
       {10, R"({"both":"client","mine":"client","theirs":"server"})", conflict_side::merged},
       {0, R"({"both":"server","mine":"client","theirs":"server"})", conflict_side::merged},
@@ -50,7 +55,9 @@ TEST_CASE("MERGE: one side's fields stay its own, a common field goes to the lat
     s.set_policy(domain::task, strategy::merge);
     s.edit("ann", "phone", create("t1", R"({"both":"base","mine":"base","theirs":"base"})"));
     s.edit("ann", "phone", update("t1", R"({"both":"server","theirs":"server"})").base(1).when(s.now));
-    const auto done = s.edit("bob", "tablet", update("t1", R"({"both":"client","mine":"client"})").base(1).when(s.now + row.client_ms));
+    const auto done =
+        s.edit("bob", "tablet",
+               update("t1", R"({"both":"client","mine":"client"})").base(1).when(s.now + row.client_ms));
     CHECK(done.version == 3);
     CHECK(s.data_is("t1", row.expected));
     const auto& c = s.recorded(*done.conflict_id);
@@ -90,24 +97,34 @@ TEST_CASE("MERGE: a removal by the later side removes") {
 }
 
 TEST_CASE("PRESERVE_ESCALATION: an escalation is never undone, whoever is later") {
-  struct row { std::string_view base, server, client, expected; bool client_is_later; };
+  struct row {
+    std::string_view base, server, client, expected;
+    bool client_is_later;
+  };
   const row table[] = {
       // both changed the priority: the higher one stays
       {R"({"priority":1})", R"({"priority":3})", R"({"priority":2})", R"({"priority":3})", true},
       {R"({"priority":1})", R"({"priority":2})", R"({"priority":3})", R"({"priority":3})", false},
-      {R"({"severity":"low"})", R"({"severity":"High"})", R"({"severity":"medium"})", R"({"severity":"High"})", true},
-      {R"({"severity":"low"})", R"({"severity":"medium"})", R"({"severity":"CRITICAL"})", R"({"severity":"CRITICAL"})", false},
-      {R"({"escalation_level":"P3"})", R"({"escalation_level":"P1"})", R"({"escalation_level":"P2"})", R"({"escalation_level":"P1"})", true},
+      {R"({"severity":"low"})", R"({"severity":"High"})", R"({"severity":"medium"})",
+       R"({"severity":"High"})", true},
+      {R"({"severity":"low"})", R"({"severity":"medium"})", R"({"severity":"CRITICAL"})",
+       R"({"severity":"CRITICAL"})", false},
+      {R"({"escalation_level":"P3"})", R"({"escalation_level":"P1"})", R"({"escalation_level":"P2"})",
+       R"({"escalation_level":"P1"})", true},
       // only the client lowers it, and something else conflicts
       {R"({"priority":5,"t":0})", R"({"t":1})", R"({"t":2,"priority":1})", R"({"t":2,"priority":5})", true},
       // only the client raises it, and loses the rest
       {R"({"priority":5,"t":0})", R"({"t":1})", R"({"t":2,"priority":9})", R"({"t":1,"priority":9})", false},
       // escalated stays true
-      {R"({"escalated":false,"t":0})", R"({"escalated":true,"t":1})", R"({"escalated":null,"t":2})", R"({"escalated":true,"t":2})", true},
-      {R"({"escalated":true,"t":0})", R"({"t":1})", R"({"escalated":false,"t":2})", R"({"escalated":true,"t":2})", true},
-      {R"({"escalated":false,"t":0})", R"({"t":1})", R"({"escalated":true,"t":2})", R"({"escalated":true,"t":1})", false},
+      {R"({"escalated":false,"t":0})", R"({"escalated":true,"t":1})", R"({"escalated":null,"t":2})",
+       R"({"escalated":true,"t":2})", true},
+      {R"({"escalated":true,"t":0})", R"({"t":1})", R"({"escalated":false,"t":2})",
+       R"({"escalated":true,"t":2})", true},
+      {R"({"escalated":false,"t":0})", R"({"t":1})", R"({"escalated":true,"t":2})",
+       R"({"escalated":true,"t":1})", false},
       // words that cannot be compared go by time
-      {R"({"priority":"a"})", R"({"priority":"blue"})", R"({"priority":"red"})", R"({"priority":"red"})", true},
+      {R"({"priority":"a"})", R"({"priority":"blue"})", R"({"priority":"red"})", R"({"priority":"red"})",
+       true},
       {R"({"priority":"a"})", R"({"priority":"blue"})", R"({"priority":3})", R"({"priority":"blue"})", false},
   };
   for (const auto& row : table) {
@@ -122,7 +139,8 @@ TEST_CASE("PRESERVE_ESCALATION: an escalation is never undone, whoever is later"
   }
 }
 
-TEST_CASE("PRESERVE_ESCALATION holds for conflicts only: an edit on the current version may lower a priority") {
+TEST_CASE(
+    "PRESERVE_ESCALATION holds for conflicts only: an edit on the current version may lower a priority") {
   scenario s;
   s.edit("ann", "phone", create("t1", R"({"priority":5})", domain::ticket));
   s.edit("bob", "tablet", update("t1", R"({"priority":1})", domain::ticket).base(1));
@@ -130,13 +148,30 @@ TEST_CASE("PRESERVE_ESCALATION holds for conflicts only: an edit on the current 
 }
 
 TEST_CASE("escalation values are compared on their own scale") {
-  struct row { std::string_view a, b; std::optional<int> order; };
+  struct row {
+    std::string_view a, b;
+    std::optional<int> order;
+  };
   const row table[] = {
-      {"1", "2", -1},          {"2.5", "2", 1},          {"2", "2.0", 0},         {"true", "false", 1},
-      {"\"low\"", "\"HIGH\"", -1}, {"\"urgent\"", "\"normal\"", 1}, {"\"major\"", "\"high\"", 0},
-      {"\"P1\"", "\"p3\"", 1}, {"\"sev2\"", "\"SEV-1\"", -1}, {"\"10\"", "\"9\"", 1}, {"\"10\"", "9", 1},
-      {"\"low\"", "1", {}},    {"true", "1", {}},        {"\"purple\"", "\"low\"", {}}, {"null", "1", {}},
-      {"[1]", "[2]", {}},      {"\"\"", "\"low\"", {}},  {"\"P\"", "\"P1\"", {}}, {"\"inf\"", "1", {}},
+      {"1", "2", -1},
+      {"2.5", "2", 1},
+      {"2", "2.0", 0},
+      {"true", "false", 1},
+      {"\"low\"", "\"HIGH\"", -1},
+      {"\"urgent\"", "\"normal\"", 1},
+      {"\"major\"", "\"high\"", 0},
+      {"\"P1\"", "\"p3\"", 1},
+      {"\"sev2\"", "\"SEV-1\"", -1},
+      {"\"10\"", "\"9\"", 1},
+      {"\"10\"", "9", 1},
+      {"\"low\"", "1", {}},
+      {"true", "1", {}},
+      {"\"purple\"", "\"low\"", {}},
+      {"null", "1", {}},
+      {"[1]", "[2]", {}},
+      {"\"\"", "\"low\"", {}},
+      {"\"P\"", "\"P1\"", {}},
+      {"\"inf\"", "1", {}},
       {"\"a word that is far too long\"", "\"low\"", {}},
   };
   for (const auto& row : table) {

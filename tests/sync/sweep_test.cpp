@@ -55,10 +55,10 @@ TEST_CASE("tombstones and closed conflicts go after the retention, with their sl
   scenario s;
   s.edits("ann", "phone", {create("t1", R"({"a":0})"), create("t2", "{}"), create("t3", "{}")}); // 1 2 3
   s.edit("ann", "phone", update("t1", R"({"a":1})").base(1));                                    // 4
-  s.edit("bob", "tablet", update("t1", R"({"a":2})").base(1).when(s.now + 1));                   // 5 conflict, 6 t1
-  s.edit("ann", "phone", erase("t2").base(1));                                                   // 7
+  s.edit("bob", "tablet", update("t1", R"({"a":2})").base(1).when(s.now + 1)); // 5 conflict, 6 t1
+  s.edit("ann", "phone", erase("t2").base(1));                                 // 7
   s.set_policy(domain::task, strategy::manual);
-  s.edit("ann", "phone", update("t1", R"({"a":3})").base(1));                                    // 8 open conflict
+  s.edit("ann", "phone", update("t1", R"({"a":3})").base(1)); // 8 open conflict
   s.wait_ms(5000);
   s.edit("ann", "phone", erase("t3").base(1)); // 9
   const auto before = s.rows;

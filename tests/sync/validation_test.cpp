@@ -16,14 +16,12 @@ const instant now = {1'759'060'800'000};
 const rule_settings settings;
 const std::string long_id(129, 'x');
 
-template<class Item>
-struct row {
+template<class Item> struct row {
   std::string_view field; // empty: nothing is wrong
   std::function<void(Item&)> change;
 };
 
-template<class Item>
-void check_table(const Item& good, const std::vector<row<Item>>& table) {
+template<class Item> void check_table(const Item& good, const std::vector<row<Item>>& table) {
   CHECK_FALSE(check_item(good, now, settings).has_value());
   for (const auto& [field, change] : table) {
     auto item = good;
@@ -49,23 +47,23 @@ TEST_CASE("checks of a voice item") {
   good.verification_id = "v";
   good.timestamp = now;
   check_table<voice_item>(good, {
-      {"verificationId", [](auto& i) { i.verification_id.clear(); }},
-      {"verificationId", [](auto& i) { i.verification_id = long_id; }},
-      {"", [](auto& i) { i.verification_id = long_id.substr(1); }},
-      {"timestamp", [](auto& i) { i.timestamp.reset(); }},
-      {"timestamp", [](auto& i) { i.timestamp = now + (day + 1); }},
-      {"", [](auto& i) { i.timestamp = now + day; }},
-      {"", [](auto& i) { i.timestamp = instant{-1}; }},
-      {"confidenceScore", [](auto& i) { i.confidence_score = -0.001; }},
-      {"confidenceScore", [](auto& i) { i.confidence_score = 1.001; }},
-      {"confidenceScore", [](auto& i) { i.confidence_score = nan; }},
-      {"", [](auto& i) { i.confidence_score = 0; }},
-      {"", [](auto& i) { i.confidence_score = 1; }},
-      {"qualityScore", [](auto& i) { i.quality_score = 2; }},
-      {"processingTimeMs", [](auto& i) { i.processing_time_ms = -1; }},
-      {"", [](auto& i) { i.processing_time_ms = 0; }},
-      {"metadata", [](auto& i) { i.too_deep = "metadata"; }},
-  });
+                                    {"verificationId", [](auto& i) { i.verification_id.clear(); }},
+                                    {"verificationId", [](auto& i) { i.verification_id = long_id; }},
+                                    {"", [](auto& i) { i.verification_id = long_id.substr(1); }},
+                                    {"timestamp", [](auto& i) { i.timestamp.reset(); }},
+                                    {"timestamp", [](auto& i) { i.timestamp = now + (day + 1); }},
+                                    {"", [](auto& i) { i.timestamp = now + day; }},
+                                    {"", [](auto& i) { i.timestamp = instant{-1}; }},
+                                    {"confidenceScore", [](auto& i) { i.confidence_score = -0.001; }},
+                                    {"confidenceScore", [](auto& i) { i.confidence_score = 1.001; }},
+                                    {"confidenceScore", [](auto& i) { i.confidence_score = nan; }},
+                                    {"", [](auto& i) { i.confidence_score = 0; }},
+                                    {"", [](auto& i) { i.confidence_score = 1; }},
+                                    {"qualityScore", [](auto& i) { i.quality_score = 2; }},
+                                    {"processingTimeMs", [](auto& i) { i.processing_time_ms = -1; }},
+                                    {"", [](auto& i) { i.processing_time_ms = 0; }},
+                                    {"metadata", [](auto& i) { i.too_deep = "metadata"; }},
+                                });
 }
 
 TEST_CASE("checks of a behavioral item") {
@@ -73,15 +71,19 @@ TEST_CASE("checks of a behavioral item") {
   good.session_id = "s";
   good.events = json("[]");
   check_table<behavioral_item>(good, {
-      {"sessionId", [](auto& i) { i.session_id.clear(); }},
-      {"sessionId", [](auto& i) { i.session_id = long_id; }},
-      {"events", [](auto& i) { i.events = document{}; }},
-      {"events", [](auto& i) { i.events = json("{}"); }},
-      {"events", [](auto& i) { i.events = document{}; i.too_deep = "events"; }},
-      {"durationMs", [](auto& i) { i.duration_ms = -1; }},
-      {"userInteractions", [](auto& i) { i.user_interactions = -1; }},
-      {"screenChanges", [](auto& i) { i.screen_changes = -5; }},
-  });
+                                         {"sessionId", [](auto& i) { i.session_id.clear(); }},
+                                         {"sessionId", [](auto& i) { i.session_id = long_id; }},
+                                         {"events", [](auto& i) { i.events = document{}; }},
+                                         {"events", [](auto& i) { i.events = json("{}"); }},
+                                         {"events",
+                                          [](auto& i) {
+                                            i.events = document{};
+                                            i.too_deep = "events";
+                                          }},
+                                         {"durationMs", [](auto& i) { i.duration_ms = -1; }},
+                                         {"userInteractions", [](auto& i) { i.user_interactions = -1; }},
+                                         {"screenChanges", [](auto& i) { i.screen_changes = -5; }},
+                                     });
 }
 
 TEST_CASE("checks of a session item") {
@@ -89,19 +91,31 @@ TEST_CASE("checks of a session item") {
   good.session_id = "s";
   good.start_time = now;
   check_table<session_item>(good, {
-      {"sessionId", [](auto& i) { i.session_id.clear(); }},
-      {"startTime", [](auto& i) { i.start_time.reset(); }},
-      {"startTime", [](auto& i) { i.start_time = now + (day + 1); }},
-      {"endTime", [](auto& i) { i.has_end_time = true; }},
-      {"endTime", [](auto& i) { i.has_end_time = true; i.end_time = now + -1; }},
-      {"", [](auto& i) { i.has_end_time = true; i.end_time = now; }},
-      {"endTime", [](auto& i) { i.has_end_time = true; i.end_time = now + (day + 1); }},
-      {"durationMs", [](auto& i) { i.duration_ms = -1; }},
-      {"activities", [](auto& i) { i.activities = json("1"); }},
-      {"", [](auto& i) { i.activities = json("null"); }},
-      {"", [](auto& i) { i.activities = json("[1]"); }},
-      {"metadata", [](auto& i) { i.too_deep = "metadata"; }},
-  });
+                                      {"sessionId", [](auto& i) { i.session_id.clear(); }},
+                                      {"startTime", [](auto& i) { i.start_time.reset(); }},
+                                      {"startTime", [](auto& i) { i.start_time = now + (day + 1); }},
+                                      {"endTime", [](auto& i) { i.has_end_time = true; }},
+                                      {"endTime",
+                                       [](auto& i) {
+                                         i.has_end_time = true;
+                                         i.end_time = now + -1;
+                                       }},
+                                      {"",
+                                       [](auto& i) {
+                                         i.has_end_time = true;
+                                         i.end_time = now;
+                                       }},
+                                      {"endTime",
+                                       [](auto& i) {
+                                         i.has_end_time = true;
+                                         i.end_time = now + (day + 1);
+                                       }},
+                                      {"durationMs", [](auto& i) { i.duration_ms = -1; }},
+                                      {"activities", [](auto& i) { i.activities = json("1"); }},
+                                      {"", [](auto& i) { i.activities = json("null"); }},
+                                      {"", [](auto& i) { i.activities = json("[1]"); }},
+                                      {"metadata", [](auto& i) { i.too_deep = "metadata"; }},
+                                  });
 }
 
 TEST_CASE("checks of a metrics item") {
@@ -109,38 +123,47 @@ TEST_CASE("checks of a metrics item") {
   good.metric_type = "cpu";
   good.timestamp = now;
   check_table<metrics_item>(good, {
-      {"metricType", [](auto& i) { i.metric_type.clear(); }},
-      {"metricType", [](auto& i) { i.metric_type = long_id; }},
-      {"value", [](auto& i) { i.value = nan; }},
-      {"value", [](auto& i) { i.value = infinity; }},
-      {"", [](auto& i) { i.value = -1e300; }},
-      {"timestamp", [](auto& i) { i.timestamp.reset(); }},
-      {"tags", [](auto& i) { i.too_deep = "tags"; }},
-  });
+                                      {"metricType", [](auto& i) { i.metric_type.clear(); }},
+                                      {"metricType", [](auto& i) { i.metric_type = long_id; }},
+                                      {"value", [](auto& i) { i.value = nan; }},
+                                      {"value", [](auto& i) { i.value = infinity; }},
+                                      {"", [](auto& i) { i.value = -1e300; }},
+                                      {"timestamp", [](auto& i) { i.timestamp.reset(); }},
+                                      {"tags", [](auto& i) { i.too_deep = "tags"; }},
+                                  });
 }
 
 TEST_CASE("checks of an edit") {
   edit_item good = update("t", "{}").when(now);
-  check_table<edit_item>(good, {
-      {"operationId", [](auto& i) { i.operation_id = ""; }},
-      {"operationId", [](auto& i) { i.operation_id = long_id; }},
-      {"", [](auto& i) { i.operation_id = "o"; }},
-      {"domain", [](auto& i) { i.in = domain::voice; }},
-      {"domain", [](auto& i) { i.in = domain::metrics; }},
-      {"", [](auto& i) { i.in = domain::journal; }},
-      {"entityId", [](auto& i) { i.entity_id.clear(); }},
-      {"entityId", [](auto& i) { i.entity_id = long_id; }},
-      {"baseVersion", [](auto& i) { i.base_version = -1; }},
-      {"", [](auto& i) { i.base_version = 0; }},
-      {"data", [](auto& i) { i.data = document{}; }},
-      {"data", [](auto& i) { i.data = json("[]"); }},
-      {"data", [](auto& i) { i.data = json("\"{\""); }},
-      {"data", [](auto& i) { i.data = document{}; i.too_deep = "data"; }},
-      {"", [](auto& i) { i.data = document{}; i.what = operation::remove; }},
-      {"", [](auto& i) { i.what = operation::remove; }}, // what a deletion carries is not looked at
-      {"modifiedAt", [](auto& i) { i.modified_at.reset(); }},
-      {"modifiedAt", [](auto& i) { i.modified_at = now + (day + 1); }},
-  });
+  check_table<edit_item>(
+      good, {
+                {"operationId", [](auto& i) { i.operation_id = ""; }},
+                {"operationId", [](auto& i) { i.operation_id = long_id; }},
+                {"", [](auto& i) { i.operation_id = "o"; }},
+                {"domain", [](auto& i) { i.in = domain::voice; }},
+                {"domain", [](auto& i) { i.in = domain::metrics; }},
+                {"", [](auto& i) { i.in = domain::journal; }},
+                {"entityId", [](auto& i) { i.entity_id.clear(); }},
+                {"entityId", [](auto& i) { i.entity_id = long_id; }},
+                {"baseVersion", [](auto& i) { i.base_version = -1; }},
+                {"", [](auto& i) { i.base_version = 0; }},
+                {"data", [](auto& i) { i.data = document{}; }},
+                {"data", [](auto& i) { i.data = json("[]"); }},
+                {"data", [](auto& i) { i.data = json("\"{\""); }},
+                {"data",
+                 [](auto& i) {
+                   i.data = document{};
+                   i.too_deep = "data";
+                 }},
+                {"",
+                 [](auto& i) {
+                   i.data = document{};
+                   i.what = operation::remove;
+                 }},
+                {"", [](auto& i) { i.what = operation::remove; }}, // what a deletion carries is not looked at
+                {"modifiedAt", [](auto& i) { i.modified_at.reset(); }},
+                {"modifiedAt", [](auto& i) { i.modified_at = now + (day + 1); }},
+            });
 }
 
 TEST_CASE("an entity's data may have 256 KiB of JSON text, not a byte more") {
@@ -180,7 +203,8 @@ TEST_CASE("a bad item does not sink its batch") {
   metrics_item no_time;
   no_time.metric_type = "cpu";
   what.metrics = {no_time};
-  what.operations = {create("t1", "{}").when(s.now), edit_item(erase("t9").when(s.now)), edit_item(update("t1", R"({"a":1})").base(1).when(s.now))};
+  what.operations = {create("t1", "{}").when(s.now), edit_item(erase("t9").when(s.now)),
+                     edit_item(update("t1", R"({"a":1})").base(1).when(s.now))};
   const auto decided = s.run(person("ann"), what);
   REQUIRE(decided.ok());
   const auto& answer = decided->answer;
@@ -215,7 +239,8 @@ TEST_CASE("requests of a wrong shape are refused whole and not remembered") {
   };
   auto good = s.empty_upload("phone");
   good.operations = {create("t1", "{}").when(s.now)};
-  for (const auto& key : {std::string(), std::string(256, 'k'), std::string("a\tb"), std::string("ü"), std::string("a\x7f")}) {
+  for (const auto& key :
+       {std::string(), std::string(256, 'k'), std::string("a\tb"), std::string("ü"), std::string("a\x7f")}) {
     auto what = good;
     what.idempotency_key = key;
     refused(what, error_code::bad_user_input);
