@@ -1,6 +1,5 @@
 // bench_graphql_micro: how much CPU does the GraphQL engine add to an upload? Prepared operation, JSON
-// variables already parsed; the resolver answers at once with a ready struct. Prints nanoseconds
-// of CPU.
+// variables already parsed; the resolver answers at once with a ready struct. Prints nanoseconds of CPU.
 #include <cstdio>
 #include <ctime>
 #include <memory>

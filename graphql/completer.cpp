@@ -90,15 +90,18 @@ completion completer::object(const plan_field& field, const void* is) {
 
 completion completer::one(const plan_field& field, const void* object) {
   if (out.size() > output_bytes_max) {
-    // Once it is too large, everything that follows fails at once and in silence: cutting the string back must not
-    // make room for more of the same.
+    // Once it is too large, everything that follows fails at once and in silence: cutting the string back
+    // must not make room for more of the same.
     if (output_bytes_max == 0) return completion::failed;
     output_bytes_max = 0;
     return fail(field, error_code::query_too_complex, "The answer is too large.");
   }
   if (!field.arguments_constant)
-    if (auto why = arguments_.coerce_arguments(field))
-      return fail(field, error_code::bad_user_input, std::move(*why));
+    if (auto why = arguments_.coerce_arguments(field)) {
+      fail(field, error_code::bad_user_input, std::move(why->message));
+      errors.back().offset = why->offset;
+      return completion::failed;
+    }
   return field.write(*this, field, object);
 }
 

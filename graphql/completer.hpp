@@ -48,6 +48,12 @@ struct execution_error {
   std::string path;                  // as JSON, for example ["syncBatch","items",3,"version"]
   std::string input_field = {};      // error::field
   std::optional<std::int64_t> retry_after_ms = {};
+  std::optional<std::uint32_t> offset = {}; // where in the document, when not at the field's nodes
+};
+
+struct argument_fault {
+  std::string message;
+  std::uint32_t offset = 0; // of the argument's value in the document
 };
 
 // The coerced arguments of fields that take any. Those that depend on variables are coerced once per request
@@ -56,7 +62,7 @@ class argument_source {
  public:
   virtual ~argument_source() = default;
   // What is wrong with the arguments; nothing: arguments_of may be called.
-  virtual std::optional<std::string> coerce_arguments(const plan_field& field) = 0;
+  virtual std::optional<argument_fault> coerce_arguments(const plan_field& field) = 0;
   virtual std::span<const value> arguments_of(const plan_field& field) const = 0;
 };
 
@@ -102,8 +108,8 @@ class completer {
 
   std::span<const value> arguments(const plan_field& field) { return arguments_.arguments_of(field); }
 
-  // When the output has grown beyond this, the next field is a QUERY_TOO_COMPLEX and whatever follows fails, until the
-  // bound is set anew.
+  // When the output has grown beyond this, the next field is a QUERY_TOO_COMPLEX and whatever follows fails,
+  // until the bound is set anew.
   std::size_t output_bytes_max = SIZE_MAX;
   const path_step* path = nullptr;
   std::vector<execution_error> errors;

@@ -109,7 +109,8 @@ void execution::start(std::size_t at) {
     return;
   }
   if (auto why = coerce_arguments(field)) {
-    answer(at, error{error_code::bad_user_input, std::move(*why)});
+    slots_[at].failed_at = why->offset;
+    answer(at, error{error_code::bad_user_input, std::move(why->message)});
     return;
   }
   field.root->resolve({field.declared->name, arguments_of(field), context_.get()},
@@ -174,6 +175,7 @@ completion execution::complete_value(const plan_field& field, slot& with) {
     }
     recorded.input_field = std::move(failure.field);
     recorded.retry_after_ms = failure.retry_after_ms;
+    recorded.offset = with.failed_at;
     return completion::failed;
   }
   if (field.root != nullptr) {
@@ -208,7 +210,10 @@ void execution::finish() {
     for (const auto& each : to_.errors) {
       if (body.back() == '}') body.push_back(',');
       locations.clear();
-      for (const auto offset : each.field->offsets) locations.push_back(document.locate(offset));
+      if (each.offset)
+        locations.push_back(document.locate(*each.offset));
+      else
+        for (const auto offset : each.field->offsets) locations.push_back(document.locate(offset));
       append_error(body,
                    {each.message, to_string(each.code), is_retryable(each.code), each.path, each.input_field,
                     each.retry_after_ms},
@@ -243,7 +248,7 @@ void execution::refuse(const std::vector<document_error>& errors) {
   done(std::move(answer));
 }
 
-std::optional<std::string> execution::coerce_arguments(const plan_field& field) {
+std::optional<argument_fault> execution::coerce_arguments(const plan_field& field) {
   if (field.arguments_constant) return std::nullopt;
   auto& kept = arguments_[field.argument_slot];
   if (!kept.empty()) return std::nullopt;
@@ -253,24 +258,28 @@ std::optional<std::string> execution::coerce_arguments(const plan_field& field) 
     out[i] = argument.constant;
     if (argument.from == plan_argument::source::constant) continue;
     const auto& declared = *argument.declared;
-    const auto quoted = [&] { return "Argument \"" + std::string(declared.name) + "\""; };
+    const auto fault = [&](std::string_view what) {
+      return argument_fault{"Argument \"" + std::string(declared.name) + "\"" + std::string(what),
+                            argument.offset};
+    };
     if (argument.from == plan_argument::source::variable) {
       const auto& given = scope_.values[argument.variable];
       if (given.absent()) {
         if (declared.required())
-          return quoted() + " of required type \"" + types_.schema().to_string(declared.type) +
-                 "\" was provided the variable \"$" + std::string(scope_.declared[argument.variable].name) +
-                 "\" which was not provided a runtime value.";
+          return fault(" of required type \"" + types_.schema().to_string(declared.type) +
+                       "\" was provided the variable \"$" +
+                       std::string(scope_.declared[argument.variable].name) +
+                       "\" which was not provided a runtime value.");
         continue; // the default
       }
       if (given.kind() == value_kind::null && declared.type.is_non_null())
-        return quoted() + " of non-null type \"" + types_.schema().to_string(declared.type) +
-               "\" must not be null.";
+        return fault(" of non-null type \"" + types_.schema().to_string(declared.type) +
+                     "\" must not be null.");
       out[i] = given;
       continue;
     }
     const auto is = coerce_literal(types_, memory_, declared.type, *argument.literal, &scope_);
-    if (!is) return quoted() + " has invalid value " + to_string(*argument.literal) + ".";
+    if (!is) return fault(" has invalid value " + to_string(*argument.literal) + ".");
     out[i] = *is;
   }
   kept = out;

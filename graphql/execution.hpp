@@ -38,7 +38,7 @@ class execution final : public argument_source, public std::enable_shared_from_t
   void run();
   void answer(std::size_t slot, result<resolved> is);
 
-  std::optional<std::string> coerce_arguments(const plan_field& field) override;
+  std::optional<argument_fault> coerce_arguments(const plan_field& field) override;
   std::span<const value> arguments_of(const plan_field& field) const override;
 
  private:
@@ -46,6 +46,7 @@ class execution final : public argument_source, public std::enable_shared_from_t
     std::atomic<bool> answered{false};
     resolved value;
     std::optional<error> failure;
+    std::optional<std::uint32_t> failed_at = {}; // offset in the document, when it is not the field's
   };
 
   bool serial() const { return document_->kind() == ast::operation_kind::mutation; }

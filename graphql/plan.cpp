@@ -239,6 +239,7 @@ class planner {
     for (const auto& given : node.arguments) {
       const auto ordinal = declared.argument_ordinals.find(given.name.text);
       auto& to = each[ordinal];
+      to.offset = given.value.offset;
       if (given.value.kind == ast::value_kind::variable) {
         to.from = plan_argument::source::variable;
         to.variable = facts_.variable_numbers.find(given.value.text);

@@ -33,6 +33,7 @@ struct plan_argument {
   std::uint32_t variable = 0;          // number of the variable
   const ast::value* literal = nullptr; // with variables inside
   const input_value* declared = nullptr;
+  std::uint32_t offset = 0; // of the value that was given
 };
 
 struct plan_selection;

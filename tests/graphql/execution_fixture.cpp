@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "base/json_writer.hpp"
 
 namespace mooring::graphql::test {
@@ -77,7 +79,7 @@ void bind_types(bindings& to) {
       .field<&boat::tonnage>("tonnage")
       .field("greeting", [](const boat& x, const field_context& at) {
         std::string out;
-        for (int i = 0; i < at.arguments[1].optional_integer().value_or(1); ++i)
+        for (int i = 0; i < std::min(3, at.arguments[1].optional_integer().value_or(1)); ++i)
           out.append(x.name).append(" greets ").append(at.arguments[0].string()).append(". ");
         return out;
       });
@@ -164,12 +166,12 @@ void harbour::bind(bindings& to) {
   to.root<std::int32_t>("Query", "later", [this](const field_call&, responder answer) {
     waiting.push_back([answer] { answer(resolved::of(std::int32_t{7})); });
   });
-  to.root<std::int32_t>("Mutation", "add", [this](const field_call& call, responder answer) {
+  to.root<std::int64_t>("Mutation", "add", [this](const field_call& call, responder answer) {
     calls.push_back("add " + std::to_string(call.arguments[0].integer()));
     total += call.arguments[0].integer();
     answer(resolved::of(total));
   });
-  to.root<std::int32_t>("Mutation", "addLater", [this](const field_call& call, responder answer) {
+  to.root<std::int64_t>("Mutation", "addLater", [this](const field_call& call, responder answer) {
     const auto by = call.arguments[0].integer();
     calls.push_back("addLater " + std::to_string(by));
     waiting.push_back([this, by, answer] {

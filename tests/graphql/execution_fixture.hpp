@@ -137,7 +137,7 @@ class harbour {
 
   test::boat boat;
   test::buoy buoy;
-  std::int32_t total = 0;
+  std::int64_t total = 0;
   std::vector<std::string> calls;
   std::vector<std::function<void()>> waiting; // answers that resolvers put off
 
