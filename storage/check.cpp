@@ -119,6 +119,10 @@ class checker {
     counters_ = keep(decode_counters(key_, value));
     if (counters_ && hash_tenant(counters_->tenant) != at_.tenant)
       wrong("the tenant's name does not have this hash");
+    if (counters_ && options_.shards > 0) {
+      const auto home = shard_of_tenant(counters_->tenant, options_.shards);
+      if (home != options_.shard) wrong("the tenant belongs to shard " + std::to_string(home));
+    }
   }
 
   void check_swept(std::string_view value) {

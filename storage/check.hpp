@@ -23,6 +23,8 @@ using finding_callback = std::function<void(const std::string& finding)>;
 struct check_options {
   std::function<void(std::string_view key, std::string_view value, const finding_callback& report)>
       other_row = {};
+  unsigned shard = 0,
+           shards = 0; // which of how many this is; 0 of 0: not known, tenants are not asked for theirs
   std::uint64_t findings_max = 1000; // then it stops: the file is beyond help
 };
 

@@ -43,6 +43,9 @@ std::string_view to_string(table value);
 
 using tenant_hash = std::uint64_t;
 tenant_hash hash_tenant(std::string_view name);
+// The shard that a tenant belongs to, for ever. Another seed than the key's, so that a shard's keys spread
+// evenly. REQUIRES: shards > 0
+unsigned shard_of_tenant(std::string_view name, unsigned shards);
 
 // A key under construction, on the stack. An id too long for a key makes it unfit: such a row cannot exist.
 class row_key {

@@ -342,12 +342,25 @@ TEST_CASE("remembered requests of unknown users or devices are told") {
   is.expect({"its user is user number 9", "its device is device number 9"});
 }
 
+TEST_CASE("a tenant in another's shard is told") {
+  shard is;
+  for (unsigned n = 0; n < 4; ++n) {
+    check_options options;
+    options.shard = n;
+    options.shards = 4;
+    const auto strangers = (shard_of_tenant("acme", 4) != n) + (shard_of_tenant("other", 4) != n);
+    const auto found = is.findings(options);
+    CHECK(found.size() == static_cast<std::size_t>(strangers));
+    if (!found.empty()) CHECK(found[0].find("the tenant belongs to shard") != std::string::npos);
+  }
+}
+
 TEST_CASE("a file beyond help is not read to its end") {
   shard is;
   for (int i = 0; i < 20; ++i) put_row(*is.env, "\x11" + std::to_string(i), "x");
   std::size_t told = 0;
-  const auto summary =
-      good(check_shard(*is.env, [&](const std::string&) { ++told; }, {.other_row = {}, .findings_max = 5}));
+  const auto summary = good(check_shard(*is.env, [&](const std::string&) { ++told; },
+                                        {.other_row = {}, .shard = 0, .shards = 0, .findings_max = 5}));
   CHECK(told == 5);
   CHECK(summary.findings == 5);
   CHECK(summary.stopped);
