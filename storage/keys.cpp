@@ -26,6 +26,10 @@ tenant_hash hash_tenant(std::string_view name) {
   return hash64(name);
 }
 
+unsigned shard_of_tenant(std::string_view name, unsigned shards) {
+  return static_cast<unsigned>(hash64(name, 3) % shards);
+}
+
 namespace {
 
 class key_reader {
