@@ -106,3 +106,10 @@ TEST_CASE("the example file in docs is the one that the table prints, and it loa
       uncommented += line + "\n";
   CHECK(failure_of(uncommented) == "");
 }
+
+TEST_CASE("the README's table of settings is the one that the table prints") {
+  std::ifstream in(std::string(MOORING_SOURCE_DIR) + "/README.md");
+  std::stringstream text;
+  text << in.rdbuf();
+  CHECK(text.str().find(reference_table()) != std::string::npos);
+}
