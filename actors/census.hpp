@@ -14,6 +14,8 @@
 #include <unordered_map>
 #include <vector>
 
+#include <caf/actor_control_block.hpp>
+
 #include "base/time.hpp"
 
 namespace mooring::actors {
@@ -31,6 +33,7 @@ class census {
     std::uint64_t supervisor; // CAF's id, 0: the node
     instant since;
     std::uint32_t restarts;   // of this name before this one
+    caf::weak_actor_ptr handle = {};
   };
 
   // Alive until the stay is dropped.

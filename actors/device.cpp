@@ -10,7 +10,7 @@ device_state::device_state(device_actor::pointer self, const surroundings& aroun
                            std::string id, tenant_actor tenant, std::uint32_t restarts)
     : self_(self), around_(around), id_(std::move(id)), tenant_(std::move(tenant)),
       stay_(around.who->enter(
-          {actor_kind::device, self->id(), tenant_name + "/" + id_, tenant_.id(), around.time->now(), restarts})),
+          {actor_kind::device, self->id(), tenant_name + "/" + id_, tenant_.id(), around.time->now(), restarts, caf::weak_actor_ptr{self->ctrl()}})),
       started_us_(around.time->monotonic_us()) {}
 
 device_actor::behavior_type device_state::behavior() {

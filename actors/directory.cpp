@@ -13,7 +13,7 @@ namespace mooring::actors {
 directory_state::directory_state(directory_actor::pointer self, const surroundings& around, directory_setting setting)
     : self_(self), around_(around), setting_(std::move(setting)),
       stay_(around.who->enter({actor_kind::directory, self->id(), fmt::format("directory of shard {}", setting_.writer.number),
-                               0, around.time->now(), 0})),
+                               0, around.time->now(), 0, caf::weak_actor_ptr{self->ctrl()}})),
       started_us_(around.time->monotonic_us()) {}
 
 directory_actor::behavior_type directory_state::behavior() {

@@ -80,7 +80,7 @@ class network_state {
 network_state::network_state(network_actor::pointer self, const surroundings& around, std::shared_ptr<table> work,
                              std::vector<directory_actor> directories)
     : self_(self), around_(around), work_(std::move(work)), directories_(std::move(directories)),
-      stay_(around.who->enter({actor_kind::network, self->id(), "network", 0, around.time->now(), 0})),
+      stay_(around.who->enter({actor_kind::network, self->id(), "network", 0, around.time->now(), 0, caf::weak_actor_ptr{self->ctrl()}})),
       started_us_(around.time->monotonic_us()) {}
 
 network_actor::behavior_type network_state::behavior() {

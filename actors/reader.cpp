@@ -16,7 +16,7 @@ class reader_state {
 
   reader_state(reader_actor::pointer self, const surroundings& around, const shard_access& shard, std::string id)
       : self_(self), around_(around), shard_(shard), id_(std::move(id)),
-        stay_(around.who->enter({actor_kind::reader, self->id(), id_, 0, around.time->now(), 0})),
+        stay_(around.who->enter({actor_kind::reader, self->id(), id_, 0, around.time->now(), 0, caf::weak_actor_ptr{self->ctrl()}})),
         started_us_(around.time->monotonic_us()) {}
 
   reader_actor::behavior_type behavior() {

@@ -29,10 +29,9 @@ struct system_config : caf::actor_system_config {
   system_config() {
     add_message_types<caf::id_block::mooring>();
     // Work sharing: an idle worker sleeps. Work stealing polls, which costs an idle node CPU.
-    set("scheduler.policy", "sharing");
+    set("scheduler.policy", caf::atom("sharing"));
     set("scheduler.max-threads", 2);
     set("scheduler.max-throughput", home::throughput);
-    set("logger.verbosity", "quiet");
   }
 };
 
@@ -183,6 +182,33 @@ void runtime::stop() {
 }
 
 const census& runtime::who() const { return parts_->who; }
+
+namespace {
+
+caf::strong_actor_ptr find(const census& in, std::uint64_t actor_id) {
+  for (const auto& one : in.list())
+    if (one.actor_id == actor_id) return one.handle.lock();
+  return nullptr;
+}
+
+} // namespace
+
+std::optional<document> runtime::inspect(std::uint64_t actor_id) const {
+  const auto found = find(parts_->who, actor_id);
+  if (found == nullptr) return std::nullopt;
+  std::optional<document> out;
+  caf::scoped_actor self(parts_->system);
+  self->request(caf::actor_cast<caf::actor>(found), std::chrono::seconds(1), inspect_request{})
+      .receive([&](const inspect_answer& answer) { out = document{answer.document}; }, [](const caf::error&) {});
+  return out;
+}
+
+bool runtime::fail(std::uint64_t actor_id) {
+  const auto found = find(parts_->who, actor_id);
+  if (found == nullptr) return false;
+  caf::anon_send_exit(found, caf::exit_reason::kill);
+  return true;
+}
 
 const actor_counters& runtime::counters() const { return parts_->counters; }
 

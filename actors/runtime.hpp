@@ -9,11 +9,13 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "actors/surroundings.hpp"
 #include "api/service.hpp"
+#include "base/document.hpp"
 #include "base/result.hpp"
 #include "net/gateway.hpp"
 #include "net/thread_context.hpp"
@@ -59,6 +61,10 @@ class runtime {
   void stop();
 
   const census& who() const;
+  // Asks an actor what it is doing: an object document. Nothing when it does not answer within a second.
+  std::optional<document> inspect(std::uint64_t actor_id) const;
+  // Makes an actor fail, as a defect in it would: for the console and for tests. False: there is no such actor.
+  bool fail(std::uint64_t actor_id);
   const actor_counters& counters() const;
   std::vector<shard_report> shards() const;
 

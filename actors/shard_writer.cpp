@@ -23,7 +23,7 @@ shard_writer_state::shard_writer_state(shard_writer_actor::pointer self, const s
                                        directory_actor directory)
     : self_(self), around_(around), setting_(std::move(setting)),
       stay_(around.who->enter({actor_kind::shard_writer, self->id(), fmt::format("shard {}", setting_.number),
-                               directory.id(), around.time->now(), 0})),
+                               directory.id(), around.time->now(), 0, caf::weak_actor_ptr{self->ctrl()}})),
       started_us_(around.time->monotonic_us()), directory_(std::move(directory)) {}
 
 shard_writer_state::~shard_writer_state() { setting_.access->withdraw(); }

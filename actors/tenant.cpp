@@ -13,7 +13,7 @@ namespace mooring::actors {
 tenant_state::tenant_state(tenant_actor::pointer self, const surroundings& around, std::string tenant,
                            tenant_setting setting, std::uint32_t restarts, bool settle_first)
     : self_(self), around_(around), tenant_(std::move(tenant)), setting_(std::move(setting)),
-      stay_(around.who->enter({actor_kind::tenant, self->id(), tenant_, setting_.directory.id(), around.time->now(), restarts})),
+      stay_(around.who->enter({actor_kind::tenant, self->id(), tenant_, setting_.directory.id(), around.time->now(), restarts, caf::weak_actor_ptr{self->ctrl()}})),
       started_us_(around.time->monotonic_us()), settling_(settle_first), tables_(setting_.snapshot->transaction(), tenant_), overlay_(tables_),
       used_us_(started_us_) {}
 
