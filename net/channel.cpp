@@ -1,12 +1,15 @@
 #include "net/channel.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 #include <vector>
 
+#include <linux/sockios.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 namespace mooring::net {
@@ -131,6 +134,13 @@ std::string& channel::outgoing() {
     sent_ = 0;
   }
   return outgoing_;
+}
+
+std::uint64_t channel::bytes_delivered() {
+  int unacknowledged = 0;
+  if (!socket_.is_open() || ::ioctl(socket_.native_handle(), SIOCOUTQ, &unacknowledged) != 0)
+    unacknowledged = 0;
+  return bytes_sent_ - std::min(bytes_sent_, static_cast<std::uint64_t>(std::max(unacknowledged, 0)));
 }
 
 void channel::flush() {

@@ -84,7 +84,8 @@ class channel {
   std::string& outgoing();
   std::size_t queued_bytes() const { return outgoing_.size() - sent_; }
   bool is_write_blocked() const { return write_waits_; }
-  std::uint64_t bytes_sent() const { return bytes_sent_; }
+  // Bytes that the other side's kernel has acknowledged (with TLS about that). Asks the kernel.
+  std::uint64_t bytes_delivered();
   void flush();
   // As Asio's AsyncWriteStream: takes all bytes at once, flushes, completes later. For Beast's own frames.
   template<class Buffers, class Handler> void async_write_some(const Buffers& buffers, Handler&& handler);

@@ -11,6 +11,7 @@
 #include "net/session.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <optional>
 
 #include <boost/beast/http/empty_body.hpp>
@@ -188,7 +189,7 @@ bool http_session::parse_headers() {
     since_ms_ = thread_.now_ms();
     parser_.emplace();
     parser_->header_limit(static_cast<std::uint32_t>(thread_.options().header_bytes_max));
-    parser_->body_limit(boost::none); // looked at in on_headers
+    parser_->body_limit(std::numeric_limits<std::uint64_t>::max()); // on_headers looks
     arm();
   }
   io_error failure;

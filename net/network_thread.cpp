@@ -135,6 +135,10 @@ void network_thread::adopt(accepted_socket socket) {
   const int on = 1;
   ::setsockopt(socket.descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ::setsockopt(socket.descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  // Unsent bytes beyond this wait in our bounded queue and not in the kernel's, which would take megabytes
+  // for a peer that does not read.
+  const int unsent_bytes_max = 64 << 10;
+  ::setsockopt(socket.descriptor, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent_bytes_max, sizeof unsent_bytes_max);
   tcp_socket wire(io_.get_executor());
   io_error failure;
   wire.assign(socket.is_v6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(), socket.descriptor, failure);

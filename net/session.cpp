@@ -46,12 +46,13 @@ void session::on_read_waits() {
 void session::on_write_blocked() {
   if (write_blocked_since_ms_ != 0) return;
   write_blocked_since_ms_ = std::max<std::int64_t>(thread_.now_ms(), 1);
-  sent_when_blocked_ = wire_.bytes_sent();
+  sent_when_blocked_ = wire_.bytes_delivered();
   arm();
 }
 
 void session::on_drained() {
   write_blocked_since_ms_ = 0;
+  if (finishing_since_ms_ != 0) on_finishing(); // the other side's time starts when it has everything
 }
 
 void session::on_broken() {
@@ -65,7 +66,8 @@ void session::on_finishing() {
 
 void session::on_timer(std::int64_t now_ms) {
   const auto held = shared_from_this();
-  if (finishing_since_ms_ != 0 && now_ms >= finishing_since_ms_ + thread_.options().close_timeout_ms)
+  if (finishing_since_ms_ != 0 && !wire_.is_write_blocked() &&
+      now_ms >= finishing_since_ms_ + thread_.options().close_timeout_ms)
     return abort();
   check_deadlines(now_ms);
   arm();
@@ -74,7 +76,8 @@ void session::on_timer(std::int64_t now_ms) {
 void session::arm() {
   if (ended_) return;
   auto at = next_deadline_ms();
-  if (finishing_since_ms_ != 0) at = std::min(at, finishing_since_ms_ + thread_.options().close_timeout_ms);
+  if (finishing_since_ms_ != 0 && !wire_.is_write_blocked())
+    at = std::min(at, finishing_since_ms_ + thread_.options().close_timeout_ms);
   if (at != never) thread_.wheel().set_earlier(*this, at);
 }
 
@@ -86,7 +89,7 @@ std::int64_t session::progress_deadline(std::int64_t since_ms, std::uint64_t byt
 
 std::int64_t session::write_deadline_ms() const {
   if (write_blocked_since_ms_ == 0) return never;
-  return progress_deadline(write_blocked_since_ms_, wire_.bytes_sent() - sent_when_blocked_,
+  return progress_deadline(write_blocked_since_ms_, wire_.bytes_delivered() - sent_when_blocked_,
                            thread_.options().write_timeout_ms);
 }
 

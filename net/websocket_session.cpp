@@ -34,12 +34,19 @@ namespace websocket = boost::beast::websocket;
 struct channel_link {
   using executor_type = executor;
   channel* to;
+  std::uint16_t* close_code; // the code of a close frame that Beast writes, unless one is there
 
   executor_type get_executor() { return to->get_executor(); }
   template<class Buffers, class Handler> void async_read_some(const Buffers& buffers, Handler&& handler) {
     to->async_read_some(buffers, std::forward<Handler>(handler));
   }
   template<class Buffers, class Handler> void async_write_some(const Buffers& buffers, Handler&& handler) {
+    asio::const_buffer first;
+    if (asio::buffer_sequence_begin(buffers) != asio::buffer_sequence_end(buffers))
+      first = *asio::buffer_sequence_begin(buffers);
+    const auto* const frame = static_cast<const unsigned char*>(first.data());
+    if (first.size() >= 4 && frame[0] == 0x88 && *close_code == 0)
+      *close_code = static_cast<std::uint16_t>((frame[2] << 8) | frame[3]);
     to->async_write_some(buffers, std::forward<Handler>(handler));
   }
 };
@@ -120,10 +127,10 @@ class websocket_session final : public session {
   bool may_read() const;
   void sent(std::size_t messages);
   void close(std::uint16_t code, std::string_view reason);
-  void ended_by(std::uint16_t code);
   std::int64_t expiry_in_ms() const;
   std::optional<std::size_t> find_operation(std::string_view id_json) const;
 
+  std::uint16_t counted_code_ = 0; // of the close that was sent
   websocket::stream<channel_link, false> stream_;
   message_buffer in_;
   std::shared_ptr<const identity> who_; // before the acknowledgement: of the upgrade's header, or null
@@ -133,7 +140,6 @@ class websocket_session final : public session {
   std::uint64_t id_;
   std::int64_t since_ms_;         // of the state
   std::int64_t pinged_at_ms_ = 0; // 0: no ping is out
-  std::uint16_t counted_code_ = 0;
   state state_ = state::accepting;
   bool subprotocol_ok_ = false;
   bool reading_ = false;
@@ -146,7 +152,7 @@ class websocket_session final : public session {
 websocket_session::websocket_session(network_thread& thread, connection parts,
                                      std::shared_ptr<const identity> who)
     : session(thread, std::move(parts))
-    , stream_(channel_link{&wire_})
+    , stream_(channel_link{&wire_, &counted_code_})
     , who_(std::move(who))
     , id_(thread.next_connection_id())
     , since_ms_(thread.now_ms()) {
@@ -207,18 +213,8 @@ void websocket_session::on_read(io_error failure) {
   reading_ = false;
   if (ended_) return;
   if (failure) {
-    // The close is done: by the client, by Beast for a broken frame, or the connection is gone.
-    std::uint16_t code = 0;
-    if (failure == websocket::error::closed)
-      code = stream_.reason().code;
-    else if (failure == websocket::error::message_too_big || failure == websocket::error::buffer_overflow)
-      code = 1009;
-    else if (failure == websocket::error::bad_frame_payload)
-      code = 1007;
-    else if (failure.category() == make_error_code(websocket::error::closed).category())
-      code = 1002;
+    // The connection is gone, or the closing that the client or Beast began is done.
     if (beast_closing_) return; // async_close's own handler ends the session
-    ended_by(code);
     return abort();
   }
   receiving_since_ms_ = 0;
@@ -409,6 +405,9 @@ void websocket_session::sent(std::size_t messages) {
 void websocket_session::on_drained() {
   session::on_drained();
   queue_was_over_ = false;
+  // The answer to our close can be waited for only now.
+  if (state_ == state::closing) since_ms_ = thread_.now_ms();
+  arm();
   read();
 }
 
@@ -427,15 +426,7 @@ void websocket_session::close(std::uint16_t code, std::string_view reason) {
   const auto short_reason = cut_utf8(reason, 123);
   stream_.async_close(websocket::close_reason(static_cast<websocket::close_code>(code),
                                               beast::string_view(short_reason.data(), short_reason.size())),
-                      [this, held = self()](io_error) {
-                        ended_by(counted_code_);
-                        abort();
-                      });
-}
-
-void websocket_session::ended_by(std::uint16_t code) {
-  if (counted_code_ != 0) code = counted_code_;
-  counted_code_ = code;
+                      [this, held = self()](io_error) { abort(); });
 }
 
 void websocket_session::on_end() {
@@ -464,7 +455,7 @@ std::int64_t websocket_session::next_deadline_ms() const {
   auto at = write_deadline_ms();
   switch (state_) {
   case state::accepting: return std::min(at, since_ms_ + options.header_timeout_ms);
-  case state::closing: return std::min(at, since_ms_ + options.close_timeout_ms);
+  case state::closing: return wire_.is_write_blocked() ? at : since_ms_ + options.close_timeout_ms;
   case state::unacknowledged: at = std::min(at, since_ms_ + options.init_timeout_ms); break;
   case state::acknowledged:
     at = std::min(at, thread_.now_ms() + std::max<std::int64_t>(expiry_in_ms(), 0));
@@ -491,7 +482,7 @@ void websocket_session::check_deadlines(std::int64_t now_ms) {
   }
   if (state_ == state::closing) {
     // The other side did not answer our close in time.
-    if (now_ms >= since_ms_ + options.close_timeout_ms) abort();
+    if (!wire_.is_write_blocked() && now_ms >= since_ms_ + options.close_timeout_ms) abort();
     return;
   }
   if (state_ == state::unacknowledged && now_ms >= since_ms_ + options.init_timeout_ms) {
@@ -506,7 +497,7 @@ void websocket_session::check_deadlines(std::int64_t now_ms) {
     return close(close_code::try_again_later, "the message took too long to arrive");
   }
   if (!reading_ || state_ != state::acknowledged) return;
-  if (pinged_at_ms_ != 0 && last_received_ms_ > pinged_at_ms_)
+  if (pinged_at_ms_ != 0 && last_received_ms_ >= pinged_at_ms_)
     pinged_at_ms_ = 0; // any byte is a sign of life
   if (pinged_at_ms_ != 0 && now_ms >= pinged_at_ms_ + options.ping_interval_ms) {
     counters.deadline_closes.add();

@@ -59,6 +59,22 @@ inline graphql_answer refusal(error_code code) {
   return out;
 }
 
+inline ws_client::options with_headers(std::map<std::string, std::string> headers) {
+  ws_client::options out;
+  out.headers = std::move(headers);
+  return out;
+}
+inline ws_client::options with_subprotocol(std::string name) {
+  ws_client::options out;
+  out.subprotocol = std::move(name);
+  return out;
+}
+inline ws_client::options with_receive_buffer(int bytes) {
+  ws_client::options out;
+  out.receive_buffer = bytes;
+  return out;
+}
+
 // What the gateways of all threads share. `on_execute` runs on network threads.
 struct script {
   std::function<void(const graphql_request&, completion, thread_context&)> on_execute =
