@@ -296,7 +296,7 @@ service::service(service_options options) : parts_(std::make_unique<parts>(std::
   engine.admit = [at = parts_.get()](const graphql::admission& what) { return at->admit(what); };
   engine.scalars = {{"DateTime", graphql::custom_scalar::opaque_string},
                     {"Cursor", graphql::custom_scalar::opaque_string},
-                    {"JSON", graphql::custom_scalar::json_document}};
+                    {"JSON", graphql::custom_scalar::json_any_depth}};
   engine.introspection = parts_->options.introspection;
   engine.limits = parts_->options.limits;
   engine.parse.source_bytes_max = static_cast<std::uint32_t>(parts_->options.document_bytes_max);
