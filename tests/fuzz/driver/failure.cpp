@@ -16,6 +16,12 @@
 // Only in programs built with a sanitizer.
 extern "C" __attribute__((weak)) void __sanitizer_set_death_callback(void (*callback)());
 
+// UndefinedBehaviorSanitizer does not call the callback of AddressSanitizer when it stops the process;
+// SIGABRT we see.
+extern "C" __attribute__((used)) const char* __ubsan_default_options() {
+  return "abort_on_error=1:print_stacktrace=1";
+}
+
 namespace mooring::fuzz {
 namespace {
 
@@ -96,10 +102,10 @@ void watch_for_failures(const std::string& artifacts, const std::string& program
   seconds_max = seconds_an_input_max;
 
   // A stack that overflowed has no room for its own handler.
-  constexpr std::size_t stack_bytes = 64 * 1024;
+  static char stack_bytes[64 * 1024];
   stack_t stack{};
-  stack.ss_sp = std::malloc(stack_bytes);
-  stack.ss_size = stack_bytes;
+  stack.ss_sp = stack_bytes;
+  stack.ss_size = sizeof stack_bytes;
   sigaltstack(&stack, nullptr);
 
   struct sigaction action {};
