@@ -1,6 +1,8 @@
 // Execution (October 2021, section 6): tables of operations and the exact answers.
 #include <doctest/doctest.h>
 
+#include <thread>
+
 #include "execution_fixture.hpp"
 
 using namespace mooring;
@@ -157,6 +159,19 @@ TEST_CASE("queries are answered in the order of the document, whichever resolver
   REQUIRE(out->answered);
   CHECK(out->answer.body == R"({"data":{"a":7,"number":42,"b":7}})");
   at.waiting[0](); // a second answer is ignored (the handler checks that it is called once)
+}
+
+TEST_CASE("root fields may be answered from several threads at once") {
+  harbour at;
+  for (int round = 0; round < 200; ++round) {
+    at.waiting.clear();
+    const auto out = at.start("{ a: later b: later c: later number }");
+    std::vector<std::thread> threads;
+    for (const auto& each : at.waiting) threads.emplace_back(each);
+    for (auto& each : threads) each.join();
+    REQUIRE(out->answered);
+    CHECK(out->answer.body == R"({"data":{"a":7,"b":7,"c":7,"number":42}})");
+  }
 }
 
 TEST_CASE("mutations run one after the other, and their arguments outlive the request's buffers") {
