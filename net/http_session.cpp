@@ -261,8 +261,7 @@ void http_session::on_headers() {
     if (body_bytes_ > in_.size() && !is_http_1_0_) wire_.outgoing() += "HTTP/1.1 100 Continue\r\n\r\n";
   }
   state_ = state::body;
-  receiving_since_ms_ = std::max<std::int64_t>(thread_.now_ms(), 1);
-  receiving_bytes_ = in_.size();
+  receiving_ = {std::max<std::int64_t>(thread_.now_ms(), 1), received_bytes_};
   arm();
 }
 
@@ -285,7 +284,7 @@ bool http_session::check_token() {
 bool http_session::collect_body() {
   if (in_.size() < body_bytes_) return false;
   state_ = state::executing;
-  receiving_since_ms_ = 0;
+  receiving_.since_ms = 0;
   dispatch();
   return state_ == state::waiting;
 }
@@ -531,7 +530,7 @@ void http_session::next_request() {
   parser_.reset();
   is_first_ = false;
   state_ = state::waiting;
-  receiving_since_ms_ = 0;
+  receiving_.since_ms = 0;
   since_ms_ = thread_.now_ms();
   arm();
 }
@@ -598,24 +597,41 @@ std::int64_t http_session::next_deadline_ms() const {
   case state::waiting:
     at = std::min(at, since_ms_ + (is_first_ ? options.header_timeout_ms : options.keep_alive_timeout_ms));
     break;
-  case state::body:
-    at = std::min(at, progress_deadline(receiving_since_ms_, receiving_bytes_, options.message_timeout_ms));
-    break;
+  case state::body: at = std::min(at, receive_deadline_ms()); break;
   case state::executing: break; // the gateway answers in its time
-  case state::closing: at = std::min(at, since_ms_ + options.close_timeout_ms); break;
+  case state::closing: at = wire_.is_write_blocked() ? at : since_ms_ + options.close_timeout_ms; break;
   }
   return at;
 }
 
 void http_session::check_deadlines(std::int64_t now_ms) {
-  if (now_ms < next_deadline_ms()) return;
-  if (now_ms >= write_deadline_ms() || state_ == state::closing || state_ == state::handshaking) {
-    if (state_ != state::closing) thread_.counters().deadline_closes.add();
+  auto& counters = thread_.counters();
+  const auto& options = thread_.options();
+  if (write_is_overdue(now_ms)) {
+    counters.deadline_closes.add();
     return abort();
   }
-  if (state_ == state::waiting) return abort(); // nobody asked anything: nothing to say
-  thread_.counters().deadline_closes.add();
-  request_id_ = thread_.next_request_id();
+  switch (state_) {
+  case state::executing: return;
+  case state::closing:
+    if (!wire_.is_write_blocked() && now_ms >= since_ms_ + options.close_timeout_ms) abort();
+    return;
+  case state::waiting: // nobody asked anything: nothing to say
+    if (now_ms >= next_deadline_ms()) abort();
+    return;
+  case state::handshaking:
+    if (now_ms < since_ms_ + options.header_timeout_ms) return;
+    counters.deadline_closes.add();
+    return abort();
+  case state::headers:
+    if (now_ms < since_ms_ + options.header_timeout_ms) return;
+    break;
+  case state::body:
+    if (!receive_is_overdue(now_ms)) return;
+    break;
+  }
+  counters.deadline_closes.add();
+  if (state_ == state::headers) request_id_ = thread_.next_request_id();
   refuse_and_close(408, error_code::bad_user_input, "the request took too long to arrive");
 }
 

@@ -42,8 +42,9 @@ struct server_options {
 
   std::int64_t header_timeout_ms = 5'000; // TLS handshake; first byte to end of headers
   std::int64_t init_timeout_ms = 3'000;   // upgrade to connection_init: 4408
-  // A message or body must arrive, and the queue to a client must drain, within the time below plus a second
-  // for each `bytes_per_second_min` bytes that moved: large uploads on slow links pass, dripping does not.
+  // A message or body must have arrived, and the queue to a client drained, within the time below; or else
+  // `bytes_per_second_min` on average must have moved in it, and then the next such time begins. Large
+  // uploads on slow links pass, dripping does not.
   std::int64_t message_timeout_ms = 10'000;
   std::int64_t write_timeout_ms = 10'000;
   std::size_t bytes_per_second_min = 4 << 10;

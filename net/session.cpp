@@ -31,27 +31,23 @@ void session::flush() {
 
 void session::on_received(std::size_t bytes) {
   last_received_ms_ = thread_.now_ms();
-  if (receiving_since_ms_ == 0) {
-    receiving_since_ms_ = last_received_ms_;
-    receiving_bytes_ = 0;
-  }
-  receiving_bytes_ += bytes;
+  if (!is_receiving()) receiving_ = {std::max<std::int64_t>(last_received_ms_, 1), received_bytes_};
+  received_bytes_ += bytes;
 }
 
 // Only a message that is partly here needs an earlier look at the clock than before.
 void session::on_read_waits() {
-  if (receiving_since_ms_ != 0) arm();
+  if (is_receiving()) arm();
 }
 
 void session::on_write_blocked() {
-  if (write_blocked_since_ms_ != 0) return;
-  write_blocked_since_ms_ = std::max<std::int64_t>(thread_.now_ms(), 1);
-  sent_when_blocked_ = wire_.bytes_delivered();
+  if (sending_.since_ms != 0) return;
+  sending_ = {std::max<std::int64_t>(thread_.now_ms(), 1), wire_.bytes_delivered()};
   arm();
 }
 
 void session::on_drained() {
-  write_blocked_since_ms_ = 0;
+  sending_.since_ms = 0;
   if (finishing_since_ms_ != 0) on_finishing(); // the other side's time starts when it has everything
 }
 
@@ -81,16 +77,30 @@ void session::arm() {
   if (at != never) thread_.wheel().set_earlier(*this, at);
 }
 
-std::int64_t session::progress_deadline(std::int64_t since_ms, std::uint64_t bytes,
-                                        std::int64_t timeout_ms) const {
-  return since_ms + timeout_ms +
-         static_cast<std::int64_t>(bytes * 1000 / thread_.options().bytes_per_second_min);
+bool session::is_overdue(stretch& of, std::uint64_t bytes, std::int64_t timeout_ms,
+                         std::int64_t now_ms) const {
+  if (of.since_ms == 0 || now_ms < of.since_ms + timeout_ms) return false;
+  const auto needed = thread_.options().bytes_per_second_min * static_cast<std::uint64_t>(timeout_ms) / 1000;
+  if (bytes - of.bytes < needed) return true;
+  of = {now_ms, bytes};
+  return false;
+}
+
+std::int64_t session::receive_deadline_ms() const {
+  return is_receiving() ? receiving_.since_ms + thread_.options().message_timeout_ms : never;
+}
+
+bool session::receive_is_overdue(std::int64_t now_ms) {
+  return is_overdue(receiving_, received_bytes_, thread_.options().message_timeout_ms, now_ms);
 }
 
 std::int64_t session::write_deadline_ms() const {
-  if (write_blocked_since_ms_ == 0) return never;
-  return progress_deadline(write_blocked_since_ms_, wire_.bytes_delivered() - sent_when_blocked_,
-                           thread_.options().write_timeout_ms);
+  return sending_.since_ms != 0 ? sending_.since_ms + thread_.options().write_timeout_ms : never;
+}
+
+bool session::write_is_overdue(std::int64_t now_ms) {
+  return now_ms >= write_deadline_ms() &&
+         is_overdue(sending_, wire_.bytes_delivered(), thread_.options().write_timeout_ms, now_ms);
 }
 
 } // namespace mooring::net

@@ -74,9 +74,12 @@ class session : public std::enable_shared_from_this<session>, public channel_own
   virtual void on_end() {}
   void arm();
 
-  // The progress rule of server_options: `timeout_ms` and a second for each bytes_per_second_min that moved.
-  std::int64_t progress_deadline(std::int64_t since_ms, std::uint64_t bytes, std::int64_t timeout_ms) const;
+  // The progress rule of server_options, for what is being received and for a blocked queue.
+  bool is_receiving() const { return receiving_.since_ms != 0; }
+  std::int64_t receive_deadline_ms() const;
+  bool receive_is_overdue(std::int64_t now_ms);
   std::int64_t write_deadline_ms() const;
+  bool write_is_overdue(std::int64_t now_ms);
 
   static constexpr std::int64_t never = INT64_MAX;
 
@@ -84,10 +87,15 @@ class session : public std::enable_shared_from_this<session>, public channel_own
   connection connection_;
   channel& wire_;
   std::int64_t last_received_ms_;
-  std::int64_t receiving_since_ms_ = 0; // 0: no message is partly here
-  std::uint64_t receiving_bytes_ = 0;
-  std::int64_t write_blocked_since_ms_ = 0;
-  std::uint64_t sent_when_blocked_ = 0;
+  // A stretch of time in which a number of bytes must move; then the next one begins.
+  struct stretch {
+    std::int64_t since_ms = 0; // 0: nothing is watched
+    std::uint64_t bytes = 0;   // at its start
+  };
+  bool is_overdue(stretch& of, std::uint64_t bytes, std::int64_t timeout_ms, std::int64_t now_ms) const;
+  stretch receiving_;
+  stretch sending_;
+  std::uint64_t received_bytes_ = 0;
   std::int64_t finishing_since_ms_ = 0;
   bool ended_ = false;
 };

@@ -160,7 +160,7 @@ websocket_session::websocket_session(network_thread& thread, connection parts,
   stream_.read_message_max(thread_.options().first_message_bytes_max);
   // Control frames are no part of a message: between messages they do not start the clock of one.
   stream_.control_callback([this](websocket::frame_type, beast::string_view) {
-    if (in_.size() == 0) receiving_since_ms_ = 0;
+    if (in_.size() == 0) receiving_.since_ms = 0;
   });
 }
 
@@ -186,7 +186,7 @@ void websocket_session::accept(upgrade_request request, std::string_view leftove
     stream_.set_option(websocket::stream_base::decorator([](websocket::response_type&) {}));
     state_ = state::unacknowledged;
     since_ms_ = thread_.now_ms();
-    receiving_since_ms_ = 0;
+    receiving_.since_ms = 0;
     arm();
     if (!subprotocol_ok_) return close(close_code::subprotocol_not_acceptable, "Subprotocol not acceptable");
     if (thread_.is_stopping()) return close(close_code::going_away, "the node is stopping");
@@ -217,7 +217,7 @@ void websocket_session::on_read(io_error failure) {
     if (beast_closing_) return; // async_close's own handler ends the session
     return abort();
   }
-  receiving_since_ms_ = 0;
+  receiving_.since_ms = 0;
   pinged_at_ms_ = 0;
   thread_.counters().messages_received.add();
   in_read_turn_ = true;
@@ -418,7 +418,7 @@ void websocket_session::close(std::uint16_t code, std::string_view reason) {
   if (state_ == state::accepting) return abort(); // there is no WebSocket yet
   state_ = state::closing;
   since_ms_ = thread_.now_ms();
-  receiving_since_ms_ = 0;
+  receiving_.since_ms = 0;
   counted_code_ = code;
   arm();
   if (!stream_.is_open()) return; // Beast is closing already; on_read ends the session
@@ -461,8 +461,7 @@ std::int64_t websocket_session::next_deadline_ms() const {
     at = std::min(at, thread_.now_ms() + std::max<std::int64_t>(expiry_in_ms(), 0));
     break;
   }
-  if (receiving_since_ms_ != 0)
-    at = std::min(at, progress_deadline(receiving_since_ms_, receiving_bytes_, options.message_timeout_ms));
+  at = std::min(at, receive_deadline_ms());
   // While reading is paused, silence is ours and says nothing about the client.
   if (reading_)
     at = std::min(at, pinged_at_ms_ == 0 ? last_received_ms_ + options.ping_interval_ms
@@ -475,7 +474,7 @@ std::int64_t websocket_session::next_deadline_ms() const {
 void websocket_session::check_deadlines(std::int64_t now_ms) {
   const auto& options = thread_.options();
   auto& counters = thread_.counters();
-  if (now_ms >= write_deadline_ms() ||
+  if (write_is_overdue(now_ms) ||
       (state_ == state::accepting && now_ms >= since_ms_ + options.header_timeout_ms)) {
     counters.deadline_closes.add();
     return abort();
@@ -491,8 +490,7 @@ void websocket_session::check_deadlines(std::int64_t now_ms) {
   }
   if (state_ == state::acknowledged && expiry_in_ms() <= 0)
     return close(close_code::forbidden, "token expired");
-  if (receiving_since_ms_ != 0 &&
-      now_ms >= progress_deadline(receiving_since_ms_, receiving_bytes_, options.message_timeout_ms)) {
+  if (receive_is_overdue(now_ms)) {
     counters.deadline_closes.add();
     return close(close_code::try_again_later, "the message took too long to arrive");
   }

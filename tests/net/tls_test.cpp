@@ -1,0 +1,192 @@
+// TLS: the same sessions over certificates from files, which can be replaced while the server runs.
+#include <doctest/doctest.h>
+
+#include <filesystem>
+
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509.h>
+
+#include "tests/net/test_server.hpp"
+
+using namespace mooring;
+using namespace mooring::net;
+using namespace mooring::net::test;
+
+namespace {
+
+class certificate_files {
+ public:
+  certificate_files() {
+    char name[] = "/tmp/mooring-tls-XXXXXX";
+    folder_ = mkdtemp(name);
+    certificate = folder_ / "certificate.pem";
+    key = folder_ / "key.pem";
+  }
+  ~certificate_files() { std::filesystem::remove_all(folder_); }
+
+  void write(const std::string& common_name) {
+    EVP_PKEY* pair = EVP_EC_gen("P-256");
+    X509* made = X509_new();
+    X509_set_version(made, 2);
+    ASN1_INTEGER_set(X509_get_serialNumber(made), 1);
+    X509_gmtime_adj(X509_getm_notBefore(made), 0);
+    X509_gmtime_adj(X509_getm_notAfter(made), 3600);
+    X509_set_pubkey(made, pair);
+    auto* const name = X509_get_subject_name(made);
+    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+                               reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
+    X509_set_issuer_name(made, name);
+    X509_sign(made, pair, EVP_sha256());
+    std::FILE* file = std::fopen(certificate.c_str(), "w");
+    PEM_write_X509(file, made);
+    std::fclose(file);
+    file = std::fopen(key.c_str(), "w");
+    PEM_write_PrivateKey(file, pair, nullptr, nullptr, 0, nullptr, nullptr);
+    std::fclose(file);
+    X509_free(made);
+    EVP_PKEY_free(pair);
+  }
+
+  std::filesystem::path certificate;
+  std::filesystem::path key;
+
+ private:
+  std::filesystem::path folder_;
+};
+
+server_options with(const certificate_files& files) {
+  server_options options;
+  options.tls_certificate_file = files.certificate;
+  options.tls_key_file = files.key;
+  return options;
+}
+
+ws_client::options over_tls() {
+  ws_client::options out;
+  out.is_tls = true;
+  return out;
+}
+
+} // namespace
+
+TEST_CASE("HTTP and WebSockets work over TLS, with large messages both ways") {
+  certificate_files files;
+  files.write("one.example.com");
+  test_server server(with(files));
+  const std::string large = R"({"data":")" + std::string(3 << 20, 'y') + R"("})";
+  std::size_t seen = 0;
+  server.gateway.on_execute = [&](const graphql_request& request, completion done, thread_context& thread) {
+    if (request.query != "{large}") return done(data("{}"));
+    seen = request.variables.find("x").string().size();
+    thread.post([&large, done = std::move(done)] { done(data(large)); });
+  };
+  http_client http(server.port, true);
+  CHECK(http.wire.certificate_name() == "one.example.com");
+  CHECK(http.request("GET", "/healthz").status == 200);
+  CHECK(http.request("GET", "/healthz").status == 200);
+
+  auto client = server.connect(over_tls());
+  client.text(subscribe("1", "{a}"));
+  CHECK(client.receive().payload == R"({"id":"1","type":"next","payload":{}})");
+  CHECK(client.receive().payload == R"({"id":"1","type":"complete"})");
+  client.text(R"({"id":"2","type":"subscribe","payload":{"query":"{large}","variables":{"x":")" +
+              std::string(2 << 20, 'x') + R"("}}})");
+  CHECK(client.receive().payload == R"({"id":"2","type":"next","payload":)" + large + "}");
+  CHECK(seen == 2 << 20);
+  CHECK(client.receive().payload == R"({"id":"2","type":"complete"})");
+
+  // Many small ones in one TLS record: OpenSSL holds them where no poll sees them.
+  std::string all;
+  for (int i = 0; i < 200; ++i) all += ws_client::frame_bytes(1, subscribe(std::to_string(i), "{a}"));
+  client.wire.send(all);
+  for (int i = 0; i < 200; ++i) {
+    REQUIRE(client.receive().payload ==
+            R"({"id":")" + std::to_string(i) + R"(","type":"next","payload":{}})");
+    REQUIRE(client.receive().payload == R"({"id":")" + std::to_string(i) + R"(","type":"complete"})");
+  }
+  client.text("{");
+  CHECK(client.receive_close().close_code() == 4400);
+  CHECK(client.wire.is_closed_within(1s));
+  CHECK(eventually([&] { return server.running->totals().tls_connections == 1; }));
+}
+
+TEST_CASE("a reloaded certificate is shown to new connections, and open ones go on") {
+  certificate_files files;
+  files.write("one.example.com");
+  test_server server(with(files));
+  auto before = server.connect(over_tls());
+  CHECK(before.wire.certificate_name() == "one.example.com");
+  files.write("two.example.com");
+  REQUIRE(server.running->reload_certificates().ok());
+  CHECK(wire_client(server.port, true).certificate_name() == "two.example.com");
+  before.text(R"({"type":"ping"})");
+  CHECK(before.receive().payload == R"({"type":"pong"})");
+
+  std::filesystem::remove(files.key);
+  const auto failed = server.running->reload_certificates();
+  REQUIRE_FALSE(failed.ok());
+  CHECK(failed.failure().message.find("key.pem") != std::string::npos);
+  CHECK(wire_client(server.port, true).certificate_name() == "two.example.com");
+}
+
+TEST_CASE("a server does not start with a certificate that cannot be used") {
+  certificate_files files;
+  const auto fault = [&] {
+    server one(
+        with(files), verifier(), [](thread_context&) { return std::unique_ptr<gateway>(); }, nullptr);
+    const auto started = one.start();
+    REQUIRE_FALSE(started.ok());
+    return started.failure().message;
+  };
+  CHECK(fault().find("certificate.pem") != std::string::npos);
+  certificate_files other;
+  files.write("a");
+  other.write("b");
+  std::filesystem::copy_file(other.key, files.key, std::filesystem::copy_options::overwrite_existing);
+  CHECK(fault().find("key") != std::string::npos);
+}
+
+TEST_CASE("who does not speak TLS, speaks an old one or is silent is let go") {
+  certificate_files files;
+  files.write("one.example.com");
+  auto options = with(files);
+  options.header_timeout_ms = 500;
+  test_server server(options);
+  wire_client plain(server.port);
+  plain.send("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+  CHECK(plain.is_closed_within(1s));
+  wire_client silent(server.port);
+  CHECK(silent.is_closed_within(2s));
+  {
+    wire_client old(server.port);
+    SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+    SSL_CTX_set_security_level(context, 0);
+    SSL_CTX_set_min_proto_version(context, TLS1_VERSION);
+    SSL_CTX_set_max_proto_version(context, TLS1_1_VERSION);
+    SSL* ssl = SSL_new(context);
+    SSL_set_fd(ssl, old.descriptor());
+    CHECK(SSL_connect(ssl) != 1);
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+  }
+  CHECK(eventually([&] { return server.running->totals().refused_handshakes == 2; }));
+  CHECK(http_client(server.port, true).request("GET", "/healthz").status == 200);
+  CHECK(eventually([&] { return server.running->totals().tls_connections == 0; }));
+}
+
+TEST_CASE("a client that asks over TLS and never reads is closed") {
+  certificate_files files;
+  files.write("one.example.com");
+  auto options = with(files);
+  options.write_timeout_ms = 600;
+  test_server server(options);
+  const std::string answer = R"({"data":")" + std::string(8 << 20, 'y') + R"("})";
+  server.gateway.on_execute = [&](const graphql_request&, completion done, thread_context&) {
+    done(data(answer));
+  };
+  auto client = server.connect(over_tls());
+  client.text(subscribe("1", "{a}"));
+  CHECK(eventually([&] { return server.gateway.closed_count() == 1; }));
+}
