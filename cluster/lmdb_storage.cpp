@@ -35,6 +35,7 @@ class lmdb_storage final : public stable_storage {
     auto reading = where_->begin_read();
     if (!reading) return reading.failure();
     const auto value = reading->get(key);
+    if (const auto damage = reading->failure()) return *damage; // not the same as absent
     return value ? std::optional<std::string>(*value) : std::nullopt;
   }
 
@@ -42,6 +43,7 @@ class lmdb_storage final : public stable_storage {
     auto reading = where_->begin_read();
     if (!reading) return reading.failure();
     reading->scan(from, each);
+    if (const auto damage = reading->failure()) return *damage; // the rest is not the end
     return {};
   }
 
