@@ -162,33 +162,16 @@ record_comparison compare_records(domain in, const document& stored, const docum
   return {{}, out.take()};
 }
 
-namespace {
-
-// So that the parts cannot run into each other: `%` and `/` and what no terminal shows are written as %XX.
-void append_escaped(std::string& out, std::string_view text) {
-  constexpr char digits[] = "0123456789ABCDEF";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '%' || c == '/' || byte < 0x20 || byte == 0x7f) {
-      out.push_back('%');
-      out.push_back(digits[byte >> 4]);
-      out.push_back(digits[byte & 0xf]);
-    } else {
-      out.push_back(c);
-    }
-  }
-}
-
-} // namespace
-
 std::string metric_id(std::string_view metric_type, instant timestamp, std::string_view device_id) {
   std::string id;
-  id.reserve(metric_type.size() + device_id.size() + 26);
-  append_escaped(id, metric_type);
-  id.push_back('/');
+  id.reserve(metric_type.size() + device_id.size() + 30);
   append_instant(id, timestamp);
   id.push_back('/');
-  append_escaped(id, device_id);
+  id.append(std::to_string(metric_type.size()));
+  id.push_back('/');
+  id.append(metric_type);
+  id.push_back('/');
+  id.append(device_id);
   return id;
 }
 
