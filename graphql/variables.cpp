@@ -140,6 +140,12 @@ class coercion {
     const auto declared = types_.fields_of(type);
     auto fields = to_.array<value>(declared.size());
     step here{at, {}, 0};
+    std::string seen; // of the whole object, made once however many of its fields are wrong: it may be large
+    const auto complain = [&](value& about, const std::string& why) {
+      if (full_) return;
+      if (seen.empty()) seen = inspect(given);
+      wrong_as(seen, at, about, why);
+    };
     // Clients write the members of an object in one order, nearly always the schema's, leaving some out: the
     // next few fields are tried before the table is asked.
     std::size_t next = 0;
@@ -155,7 +161,8 @@ class coercion {
       if (ordinal == declared.size()) {
         const auto number = types_.schema().type(type).member_ordinals.find(name);
         if (number == name_table::absent) {
-          unknown_field(type, given, name, at);
+          value nowhere;
+          complain(nowhere, unknown_field(type, name));
           return;
         }
         ordinal = number;
@@ -168,21 +175,18 @@ class coercion {
     for (std::size_t i = 0; i < fields.size(); ++i) {
       if (!fields[i].absent()) continue;
       if (declared[i].required)
-        wrong(given, at, fields[i],
-              "Field \"" + std::string(declared[i].name) + "\" of required type \"" +
-                  types_.schema().to_string(declared[i].type) + "\" was not provided.");
+        complain(fields[i], "Field \"" + std::string(declared[i].name) + "\" of required type \"" +
+                                types_.schema().to_string(declared[i].type) + "\" was not provided.");
       else
         fields[i] = declared[i].fallback;
     }
     to = value::make_object(fields);
   }
 
-  void unknown_field(type_id type, const json_value& given, std::string_view name, const step* at) {
-    value nowhere;
-    wrong(given, at, nowhere,
-          "Field \"" + shortened(name) + "\" is not defined by type \"" +
-              std::string(types_.schema().type(type).name) + "\"." +
-              near(types_.schema().type(type).input_fields, name));
+  std::string unknown_field(type_id type, std::string_view name) const {
+    const auto& in = types_.schema().type(type);
+    return "Field \"" + shortened(name) + "\" is not defined by type \"" + std::string(in.name) + "\"." +
+           near(in.input_fields, name);
   }
 
   // " Did you mean …?", for names short enough to compare.
@@ -250,10 +254,16 @@ class coercion {
 
   // Records a fault; the null that it leaves keeps the object's shape until the request is refused.
   void wrong(const json_value& given, const step* at, value& to, const std::string& why) {
+    if (full_)
+      to = value::make_null();
+    else
+      wrong_as(inspect(given), at, to, why);
+  }
+  void wrong_as(const std::string& given, const step* at, value& to, const std::string& why) {
     to = value::make_null();
     if (full_) return;
     std::string message = "Variable \"$";
-    message.append(declared_->name).append("\" got invalid value ").append(inspect(given));
+    message.append(declared_->name).append("\" got invalid value ").append(given);
     if (at != nullptr) {
       message.append(" at \"").append(declared_->name);
       append_path(message, at);
