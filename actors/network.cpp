@@ -160,7 +160,8 @@ void network_state::down(const caf::down_msg& message) {
       work_->commands[request->id].sent_to = 0;
       request->device = nullptr;
       request->tenant = nullptr;
-      self_->send(directories_[shard_of(request->who.tenant, shards)], route_command{std::move(request)});
+      const auto& directory = directories_[shard_of(request->who.tenant, shards)];
+      self_->send(directory, route_command{std::move(request)});
     } else {
       request->answer = error{error_code::unavailable, "the outcome is not known: retry with the same key", {}, 100};
       request->device = nullptr;
@@ -171,7 +172,8 @@ void network_state::down(const caf::down_msg& message) {
   for (auto& request : queries) {
     work_->queries[request->id].sent_to = 0;
     request->tenant = nullptr;
-    self_->send(directories_[shard_of(request->who.tenant, shards)], route_query{std::move(request)});
+    const auto& directory = directories_[shard_of(request->who.tenant, shards)];
+    self_->send(directory, route_query{std::move(request)});
   }
 }
 

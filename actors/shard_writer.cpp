@@ -1,6 +1,7 @@
 #include "actors/shard_writer.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include <caf/all.hpp>
 #include <fmt/format.h>
@@ -16,6 +17,7 @@ namespace {
 // A round of sweeps visits every tenant; the next one begins this long after it began.
 constexpr std::int64_t sweep_round_us = 3'600'000'000;
 constexpr int tenants_per_tick = 8;
+constexpr int open_tries = 1'000; // 10 s
 
 } // namespace
 
@@ -31,7 +33,12 @@ shard_writer_state::~shard_writer_state() { setting_.access->withdraw(); }
 shard_writer_actor::behavior_type shard_writer_state::behavior() {
   auto options = setting_.shard;
   options.observer = this;
-  auto opened = cluster::shard::open(std::move(options));
+  auto opened = cluster::shard::open(options);
+  // After a failure of the writer before this one, readers still hold the environment for the moment of their query.
+  for (int tries = 0; !opened && opened.failure().code == error_code::unavailable && tries < open_tries; ++tries) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    opened = cluster::shard::open(options);
+  }
   if (!opened) {
     log::error("shard {}: cannot be opened: {}", setting_.number, opened.failure().message);
     self_->quit(caf::make_error(caf::sec::runtime_error, opened.failure().message));
