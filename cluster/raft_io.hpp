@@ -1,5 +1,5 @@
 // raft_io: libraft's window to disk and network, on our replica_store and message codec. It carries those of
-// the rules of docs/decisions/0004-libraft.md that live below raft; the shard carries the others.
+// the rules of docs/decisions/0005-libraft.md that live below raft; the shard carries the others.
 //
 //   R1  append is durable when it returns; its completion is queued, and delivered by drain().
 //   R3  a success reply claims no more than the message it answers has proved.

@@ -174,6 +174,7 @@ struct shard::impl final : raft_io_host {
   log_index acknowledged = 0;
 
   pending_apply pending;
+  std::uint64_t bytes_since_snapshot = 0; // of bodies, in raft's log in memory
   apply_plan plan;
   bool blocked = false; // the disk was full
   std::int64_t retry_at_us = 0;
@@ -282,6 +283,7 @@ void shard::impl::close() {
   if (!live) return;
   // Views into raft's log die with it.
   pending.clear();
+  bytes_since_snapshot = 0;
   proposal_body = nullptr;
   if (live->raft_is_open) raft_close(&live->raft, nullptr); // our close completes at once
   live.reset();
@@ -543,6 +545,9 @@ int shard::impl::committed(const raft_buffer& buffer) {
   const log_index index = live->raft.last_applied + 1; // raft raises it after this call
   const std::string_view body(static_cast<const char*>(buffer.base), buffer.len);
   options.observer->committed(index, body);
+  // Large entries: raft looks for old ones to forget at once, not only after snapshot_threshold of them.
+  bytes_since_snapshot += body.size();
+  if (bytes_since_snapshot > options.log_keep_bytes) raft_set_snapshot_threshold(&live->raft, 1);
   if (buffer.base == proposal_body) {
     proposal_body = nullptr;
     pending.add(proposal_rows, now_us());
@@ -561,6 +566,8 @@ int shard::impl::snapshot(raft_buffer** bufs, unsigned* count) {
   const log_index index = live->raft.last_applied;
   raft_set_snapshot_trailing(&live->raft, static_cast<unsigned>(std::max<log_index>(
                                               1, index >= first_kept ? index - first_kept + 1 : 1)));
+  raft_set_snapshot_threshold(&live->raft, options.snapshot_threshold);
+  bytes_since_snapshot = pending.bytes(); // about what stays
   *bufs = static_cast<raft_buffer*>(raft_malloc(sizeof(raft_buffer)));
   MOORING_CHECK(*bufs != nullptr, "memory for raft");
   (*bufs)[0] = {raft_malloc(1), 0};

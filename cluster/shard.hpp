@@ -108,7 +108,8 @@ struct shard_options {
   std::size_t snapshot_bytes_max = 64u << 20; // of a snapshot by value
   std::uint64_t log_keep_entries = 256;       // applied entries kept for followers; none with one voter
   std::uint64_t log_keep_bytes = 16u << 20;
-  unsigned snapshot_threshold = 64; // raft forgets entries from memory this often
+  // Raft forgets applied entries from memory after so many, or after log_keep_bytes of bodies.
+  unsigned snapshot_threshold = 64;
   apply_settings apply = {};
   std::int64_t reload_backoff_ms = 500; // after a storage error, before tick() reloads
   rule_switches rules = {};

@@ -1,3 +1,5 @@
+#include <malloc.h>
+
 #include "cluster/log_record.hpp"
 #include "cluster/message_codec.hpp"
 #include "tests/cluster/single_shard.hpp"
@@ -134,6 +136,18 @@ TEST_CASE("the log in memory and on disk stays short under load, and an old entr
   CHECK(one.shard->stats().log_bytes < 1000);
   one.crash_and_open();
   for (int i = 950; i < 1000; ++i) CHECK(one.table("k" + std::to_string(i % 50)) == std::to_string(i));
+}
+
+TEST_CASE("large entries do not pile up in memory") {
+  single_shard one;
+  one.options.observer = nullptr; // which would keep all bodies
+  one.open();
+  std::string body;
+  for (int i = 0; i < 16; ++i) put_row(body, table_key(std::to_string(i)), std::string(60'000, 'x'));
+  const auto before = mallinfo2().uordblks;
+  for (int i = 0; i < 300; ++i) REQUIRE(one.propose(body).ok());
+  const auto after = mallinfo2().uordblks;
+  CHECK(after < before + (48u << 20)); // of 288 MB proposed
 }
 
 TEST_CASE("a proposal that cannot be is refused with the reason, and nothing is written") {

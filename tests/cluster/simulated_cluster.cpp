@@ -59,7 +59,12 @@ struct simulated_cluster::node final : transport, shard_observer {
     ++cluster->totals_.snapshots_installed;
     committed_upto = index;
   }
-  void commit(const commit_measure&) override { ++cluster->totals_.commits; }
+  void commit(const commit_measure& measure) override {
+    ++cluster->totals_.commits;
+    if (measure.rows_applied == 0) return;
+    ++cluster->totals_.applies;
+    if (measure.entries > 0) ++cluster->totals_.applies_with_append;
+  }
   void stopped(const error&) override {
     ++cluster->totals_.stops;
     storage = nullptr;
@@ -307,17 +312,6 @@ bool simulated_cluster::converge(int rounds) {
     return !violation_;
   }
   return false;
-}
-
-cluster_totals simulated_cluster::totals() const {
-  auto all = totals_;
-  for (const auto& each : nodes_)
-    if (each->shard) {
-      const auto stats = each->shard->stats();
-      all.applies += stats.applies;
-      all.applies_with_append += stats.applies_with_append;
-    }
-  return all;
 }
 
 } // namespace mooring::cluster::testing

@@ -71,7 +71,7 @@ class simulated_cluster {
   std::size_t acknowledged() const { return acknowledged_.size(); }
   std::optional<node_id> leader() const; // one that may propose
   const std::string* committed_body(log_index index) const;
-  cluster_totals totals() const;
+  const cluster_totals& totals() const { return totals_; }
   std::string describe() const; // one line for each node, for the reader of a failure
 
  private:

@@ -121,7 +121,7 @@ int main(int count, char** values) {
   std::printf("  %llu proposals acknowledged, %llu elections, %llu crashes, %llu stops by storage errors\n",
               number(totals.acknowledged), number(totals.elections), number(totals.crashes),
               number(totals.stops));
-  std::printf("  %llu commits, %llu applies at the end (%llu with an append), %llu snapshots installed, %llu "
+  std::printf("  %llu commits, %llu applies (%llu with an append), %llu snapshots installed, %llu "
               "messages\n",
               number(totals.commits), number(totals.applies), number(totals.applies_with_append),
               number(totals.snapshots_installed), number(totals.messages));
