@@ -1,5 +1,7 @@
 #include "storage/environment.hpp"
 
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -499,4 +501,35 @@ TEST_CASE("a random run of writes agrees with a map") {
     CHECK(same);
     CHECK(expected == model.end());
   }
+}
+
+TEST_CASE(
+    "a commit that the disk refuses fails, and after opening again everything committed before is there") {
+  scratch_folder folder;
+  auto env = open_environment(folder.path());
+  put_row(*env, "kept", std::string(20'000, 'k'));
+  // A limit on the file's size stands in for a full disk: the same write(2) fails.
+  ::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+  rlimit tight = before;
+  tight.rlim_cur = env->stats().file_bytes + 16'384;
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &tight) == 0);
+  result<void> outcome;
+  {
+    auto transaction = good(env->begin_write());
+    for (int i = 0; i < 50; ++i) good(transaction.put("lost " + std::to_string(i), std::string(20'000, 'l')));
+    outcome = transaction.commit();
+  }
+  REQUIRE(::setrlimit(RLIMIT_FSIZE, &before) == 0);
+  REQUIRE(!outcome);
+  CHECK(outcome.failure().code == error_code::internal);
+  CHECK(good(env->begin_read()).get("kept")->size() == 20'000); // reads go on
+  env.reset();
+  env = open_environment(folder.path());
+  {
+    const auto snapshot = good(env->begin_read());
+    CHECK(keys_from(snapshot, "") == names{"kept"});
+  }
+  put_row(*env, "new", "x");
 }
