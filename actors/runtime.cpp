@@ -56,15 +56,25 @@ class directory_host final : public directory_actor::base {
 };
 
 // The top: hears when a directory fails.
-caf::behavior watch(caf::event_based_actor* self, std::vector<directory_actor> directories,
-                    std::function<void(const std::string&)> fatal) {
-  for (const auto& one : directories) self->monitor(one);
-  self->set_down_handler([fatal = std::move(fatal)](const caf::down_msg& message) {
-    if (message.reason && message.reason != caf::exit_reason::user_shutdown && fatal)
-      fatal(fmt::format("a shard's supervisor failed: {}", caf::to_string(message.reason)));
-  });
-  return {[](housekeeping_tick) {}};
-}
+class watcher final : public caf::event_based_actor {
+ public:
+  watcher(caf::actor_config& config, std::vector<directory_actor> directories, std::function<void(const std::string&)> fatal)
+      : caf::event_based_actor(config), directories_(std::move(directories)), fatal_(std::move(fatal)) {}
+
+ protected:
+  caf::behavior make_behavior() override {
+    for (const auto& one : directories_) monitor(one);
+    set_down_handler([this](const caf::down_msg& message) {
+      if (message.reason && message.reason != caf::exit_reason::user_shutdown && fatal_)
+        fatal_(fmt::format("a shard's supervisor failed: {}", caf::to_string(message.reason)));
+    });
+    return {[](housekeeping_tick) {}};
+  }
+
+ private:
+  std::vector<directory_actor> directories_;
+  std::function<void(const std::string&)> fatal_;
+};
 
 } // namespace
 
@@ -88,7 +98,7 @@ struct runtime::parts {
   std::vector<std::unique_ptr<home>> homes;
   std::vector<directory_actor> directories;
   std::vector<reader_actor> readers;
-  caf::actor watcher;
+  caf::actor watch;
   bool stopped = false;
 };
 
@@ -125,7 +135,7 @@ runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::
     raft.apply.age_max_ms = p.options.apply_age_ms;
     p.directories.push_back(p.system.spawn<directory_host>(std::cref(p.around), std::move(setting)));
   }
-  p.watcher = p.system.spawn(&watch, p.directories, p.options.fatal);
+  p.watch = p.system.spawn<watcher>(p.directories, p.options.fatal);
 }
 
 runtime::~runtime() { stop(); }
@@ -160,10 +170,10 @@ void runtime::stop() {
   if (p.stopped) return;
   p.stopped = true;
   for (auto& where : p.homes) where->attach({});
-  caf::anon_send_exit(p.watcher, caf::exit_reason::user_shutdown);
+  caf::anon_send_exit(p.watch, caf::exit_reason::user_shutdown);
   for (auto& one : p.directories) caf::anon_send_exit(one, caf::exit_reason::user_shutdown);
   for (auto& one : p.readers) caf::anon_send_exit(one, caf::exit_reason::user_shutdown);
-  p.watcher = nullptr;
+  p.watch = nullptr;
   p.directories.clear();
   p.readers.clear();
   // Tenants and devices live on homes whose threads have ended: this thread takes their place.

@@ -24,6 +24,11 @@ target_include_directories(mooring_flags INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(mooring_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   -fno-omit-frame-pointer -fdiagnostics-color=always)
+if(MOORING_CAF_PREFIX) # a CAF of its own, built by cmake/build_caf_tsan.sh
+  target_include_directories(mooring_flags BEFORE INTERFACE ${MOORING_CAF_PREFIX}/include)
+  target_link_directories(mooring_flags BEFORE INTERFACE ${MOORING_CAF_PREFIX}/lib)
+  target_link_options(mooring_flags INTERFACE -Wl,-rpath,${MOORING_CAF_PREFIX}/lib)
+endif()
 if(MOORING_WERROR)
   target_compile_options(mooring_flags INTERFACE -Werror)
 endif()
