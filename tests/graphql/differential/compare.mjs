@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const [binary, ...rest] = process.argv.slice(2);
-const options = { seed: 20211027, mutations: 700, only: '', show: 20 };
+const options = { seed: 20211027, mutations: 400, only: '', show: 20 };
 for (let i = 0; i < rest.length; i += 2) {
   const name = rest[i].slice(2);
   options[name] = typeof options[name] === 'number' ? Number(rest[i + 1]) : rest[i + 1];

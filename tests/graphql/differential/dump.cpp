@@ -1,6 +1,6 @@
 #include <fmt/core.h>
 
-#include "differential/answers.hpp"
+#include "tests/graphql/differential/answers.hpp"
 
 namespace mooring::graphql::differential {
 

@@ -8,9 +8,9 @@
 #include <memory>
 
 #include "base/json_writer.hpp"
-#include "differential/answers.hpp"
 #include "graphql/parser.hpp"
 #include "graphql/validation.hpp"
+#include "tests/graphql/differential/answers.hpp"
 
 namespace mooring::graphql::differential {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "differential/answers.hpp"
+#include "tests/graphql/differential/answers.hpp"
 
 namespace {
 
