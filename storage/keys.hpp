@@ -71,7 +71,7 @@ class row_key {
   row_key& add(std::string_view id) {
     if (id.size() > sizeof bytes_ - size_) {
       fits_ = false;
-    } else {
+    } else if (!id.empty()) {
       std::memcpy(bytes_ + size_, id.data(), id.size());
       size_ += id.size();
     }

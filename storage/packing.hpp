@@ -39,6 +39,7 @@ class packer {
 
   void byte(unsigned value) { *at_++ = static_cast<char>(value); }
   void raw(std::string_view bytes) {
+    if (bytes.empty()) return; // its pointer may be null
     std::memcpy(at_, bytes.data(), bytes.size());
     at_ += bytes.size();
   }
