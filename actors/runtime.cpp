@@ -15,9 +15,9 @@
 #include "actors/pinned.hpp"
 #include "actors/reader.hpp"
 #include "base/log.hpp"
+#include "cluster/entry_rows.hpp"
 #include "cluster/lmdb_storage.hpp"
 #include "storage/backup.hpp"
-#include "storage/write_batch.hpp"
 
 namespace mooring::actors {
 
@@ -34,12 +34,6 @@ struct system_config : caf::actor_system_config {
     set("scheduler.max-throughput", home::throughput);
   }
 };
-
-bool read_rows(std::string_view body, std::vector<cluster::row>& out) {
-  storage::entry_reader reader(body);
-  while (const auto row = reader.next()) out.push_back({row->key, row->value.value_or(std::string_view{}), !row->value});
-  return !reader.failed();
-}
 
 class directory_host final : public directory_actor::base {
  public:
@@ -129,7 +123,7 @@ runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::
     raft.open_storage = cluster::make_lmdb_opener(
         p.options.shards[n],
         [&shard](const std::shared_ptr<storage::environment>& opened) { shard.access.publish(opened); });
-    raft.read_rows = &read_rows;
+    raft.read_rows = &cluster::read_entry_rows;
     raft.random_seed = n + 1;
     raft.apply.bytes_max = p.options.apply_bytes_max;
     raft.apply.age_max_ms = p.options.apply_age_ms;

@@ -8,12 +8,12 @@
 
 #include "base/time.hpp"
 #include "cluster/check_log.hpp"
+#include "cluster/entry_rows.hpp"
 #include "config/settings.hpp"
 #include "net/jwt.hpp"
 #include "storage/backup.hpp"
 #include "storage/check.hpp"
 #include "storage/data_folder.hpp"
-#include "storage/write_batch.hpp"
 
 namespace mooring::app {
 
@@ -46,16 +46,6 @@ int print_token(const token_request& request) {
   return exit_ok;
 }
 
-namespace {
-
-bool read_rows(std::string_view body, std::vector<cluster::row>& out) {
-  storage::entry_reader reader(body);
-  while (const auto row = reader.next()) out.push_back({row->key, row->value.value_or(std::string_view{}), !row->value});
-  return !reader.failed();
-}
-
-} // namespace
-
 int check_folder(const std::string& folder) {
   storage::data_folder_options options;
   options.folder = folder;
@@ -70,7 +60,7 @@ int check_folder(const std::string& folder) {
     auto environment = storage::environment::open(where);
     if (!environment) return complain(exit_failed, fmt::format("shard {}: {}", n, environment.failure().message));
     cluster::log_report log;
-    if (auto read = cluster::check_log(**environment, &read_rows, log); !read)
+    if (auto read = cluster::check_log(**environment, &cluster::read_entry_rows, log); !read)
       return complain(exit_failed, fmt::format("shard {}: {}", n, read.failure().message));
     for (const auto& problem : log.problems) fmt::print("shard {}: log: {}\n", n, problem);
     findings += log.problems.size();
