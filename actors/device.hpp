@@ -18,7 +18,7 @@ namespace mooring::actors {
 
 class device_state {
  public:
-  static constexpr auto name = "device";
+  static constexpr auto actor_name = "device";
 
   device_state(device_actor::pointer self, const surroundings& around, const std::string& tenant_name,
                std::string id, tenant_actor tenant, std::uint32_t restarts);

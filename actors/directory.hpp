@@ -34,7 +34,7 @@ struct directory_setting {
 
 class directory_state {
  public:
-  static constexpr auto name = "directory";
+  static constexpr auto actor_name = "directory";
   directory_state(directory_actor::pointer self, const surroundings& around, directory_setting setting);
   ~directory_state(); // ends its tenants and the writer
   directory_actor::behavior_type behavior();

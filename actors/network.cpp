@@ -57,7 +57,7 @@ std::string name_of(const std::string& tenant, const std::string& device) {
 
 class network_state {
  public:
-  static constexpr auto name = "network";
+  static constexpr auto actor_name = "network";
   network_state(network_actor::pointer self, const surroundings& around, std::shared_ptr<table> work,
                 std::vector<directory_actor> directories);
   network_actor::behavior_type behavior();

@@ -28,7 +28,7 @@ class pinned final : public Handle::base {
   void enqueue(caf::mailbox_element_ptr element, caf::execution_unit*) override {
     super::enqueue(std::move(element), &where_);
   }
-  const char* name() const override { return State::name; }
+  const char* name() const override { return State::actor_name; }
   void on_exit() override { state_.reset(); }
 
  protected:

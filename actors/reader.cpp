@@ -12,7 +12,7 @@ namespace {
 
 class reader_state {
  public:
-  static constexpr auto name = "reader";
+  static constexpr auto actor_name = "reader";
 
   reader_state(reader_actor::pointer self, const surroundings& around, const shard_access& shard, std::string id)
       : self_(self), around_(around), shard_(shard), id_(std::move(id)),
@@ -72,7 +72,7 @@ class reader final : public reader_actor::base {
  public:
   reader(caf::actor_config& config, const surroundings& around, const shard_access& shard, std::string id)
       : reader_actor::base(config), state_(std::in_place, this, around, shard, std::move(id)) {}
-  const char* name() const override { return reader_state::name; }
+  const char* name() const override { return reader_state::actor_name; }
   void on_exit() override { state_.reset(); }
 
  protected:

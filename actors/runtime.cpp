@@ -39,7 +39,7 @@ class directory_host final : public directory_actor::base {
  public:
   directory_host(caf::actor_config& config, const surroundings& around, directory_setting setting)
       : directory_actor::base(config), state_(std::in_place, this, around, std::move(setting)) {}
-  const char* name() const override { return directory_state::name; }
+  const char* name() const override { return directory_state::actor_name; }
   void on_exit() override { state_.reset(); }
 
  protected:

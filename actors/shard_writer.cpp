@@ -263,7 +263,7 @@ class shard_writer final : public shard_writer_actor::base {
   shard_writer(caf::actor_config& config, const surroundings& around, writer_setting setting, directory_actor directory)
       : shard_writer_actor::base(config),
         state_(std::make_unique<shard_writer_state>(this, around, std::move(setting), std::move(directory))) {}
-  const char* name() const override { return shard_writer_state::name; }
+  const char* name() const override { return shard_writer_state::actor_name; }
   void on_exit() override { state_.reset(); }
 
  protected:

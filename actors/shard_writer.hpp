@@ -52,7 +52,7 @@ struct writer_setting {
 
 class shard_writer_state final : cluster::shard_observer {
  public:
-  static constexpr auto name = "shard_writer";
+  static constexpr auto actor_name = "shard_writer";
   shard_writer_state(shard_writer_actor::pointer self, const surroundings& around, writer_setting setting,
                      directory_actor directory);
   ~shard_writer_state() override;

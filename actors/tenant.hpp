@@ -41,7 +41,7 @@ struct tenant_setting {
 
 class tenant_state {
  public:
-  static constexpr auto name = "tenant";
+  static constexpr auto actor_name = "tenant";
 
   tenant_state(tenant_actor::pointer self, const surroundings& around, std::string tenant, tenant_setting setting,
                std::uint32_t restarts, bool settle_first);

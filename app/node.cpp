@@ -141,7 +141,7 @@ struct node::parts {
   bool stopped = false;
 };
 
-node::node(std::unique_ptr<parts> parts) : parts_(std::move(parts)) {}
+node::node(std::unique_ptr<parts> made) : parts_(std::move(made)) {}
 
 node::~node() { stop(); }
 

@@ -30,7 +30,7 @@ class node {
 
  private:
   struct parts;
-  explicit node(std::unique_ptr<parts> parts);
+  explicit node(std::unique_ptr<parts> made);
   std::unique_ptr<parts> parts_;
 };
 
