@@ -198,7 +198,7 @@ void write_version(staged& in, const staged::handle& place, const std::vector<fi
   stamp_changes(target, changes, version, mark.compared_at, mark.field_device);
   if (!mark.is_device_run)
     target.run_start = version + 1; // the run is empty: rule 3 holds for nobody
-  else if (target.device != mark.device || target.run_start > target.version)
+  else if (target.device != mark.device)
     target.run_start = version;
   target.version = version;
   target.deleted = data.absent();

@@ -222,3 +222,15 @@ TEST_CASE("two open conflicts of one entity are resolved one after the other") {
   CHECK(done->answer.version == 4);
   CHECK(o.s.data_is("t1", R"({"a":"dan","b":1})"));
 }
+
+TEST_CASE("a deletion that a person chose is not the resolver's own: its stale edit conflicts") {
+  open_conflict o(erase("t1"));
+  o.s.edit("cho", "desk", create("other", "{}"));
+  auto who = person("cho");
+  who.device = "desk";
+  REQUIRE(o.resolve("client", "", who).ok());
+  REQUIRE(o.s.stored("t1").deleted);
+  CHECK(o.s.stored("t1").device == o.s.rows.devices.at("desk").number);
+  CHECK(o.s.edit("cho", "desk", replace("t1", R"({"a":"stale"})").base(2)).conflict_detected);
+  CHECK(o.s.stored("t1").deleted);
+}
