@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "sync/health.hpp"
+#include "sync/rules.hpp"
 
 namespace mooring::storage {
 
@@ -160,6 +161,9 @@ class answering {
 
 result<sync::query_answer> answer_query(tenant_store& store, directory& names, const sync::caller& who,
                                         const sync::query& what, const query_setting& setting) {
+  // A lost device's token reads nothing any more (domain.md: its later requests are refused).
+  if (who.device)
+    if (auto usable = sync::check_device(store, who, *who.device); !usable) return usable.failure();
   auto answer = std::visit(answering(store, names, who, setting), what);
   if (const auto damage = store.failure()) return *damage;
   return answer;
