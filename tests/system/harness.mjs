@@ -14,7 +14,7 @@ import WebSocket from 'ws';
 
 export { sleep };
 export const source = fileURLToPath(new URL('../..', import.meta.url));
-export const binary = process.env.MOORING_BIN ?? join(source, 'build/release/mooring');
+export const binary = process.env.MOORING_BIN || join(source, 'build/release/mooring');
 // The command reads MOORING_… as settings; what names this run's own choices must not reach it.
 const environment = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MOORING_')));
 if (!existsSync(binary)) throw new Error(`${binary} does not exist: build it, or name it in MOORING_BIN`);
