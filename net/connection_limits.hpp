@@ -35,4 +35,25 @@ class connection_limits {
   std::unordered_map<address_key, std::size_t> by_address_;
 };
 
+// A place that was entered: left when the connection ends, whoever holds it then.
+class connection_place {
+ public:
+  connection_place(connection_limits& limits, address_key key)
+      : limits_(&limits)
+      , key_(key) {}
+  connection_place(connection_place&& other) noexcept
+      : limits_(other.limits_)
+      , key_(other.key_) {
+    other.limits_ = nullptr;
+  }
+  connection_place& operator=(connection_place&&) = delete;
+  ~connection_place() {
+    if (limits_ != nullptr) limits_->leave(key_);
+  }
+
+ private:
+  connection_limits* limits_;
+  address_key key_;
+};
+
 } // namespace mooring::net

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <utility>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <netinet/in.h>
@@ -43,15 +44,38 @@ void thread_inbox::close() {
   dropped.swap(work_);
 }
 
+// ── sockets on their way ──
+
+accepted_socket::accepted_socket(int socket, connection_place&& held, bool v6, std::string address,
+                                 tls_context context)
+    : descriptor(socket)
+    , place(std::move(held))
+    , is_v6(v6)
+    , remote_address(std::move(address))
+    , tls(std::move(context)) {}
+
+accepted_socket::accepted_socket(accepted_socket&& other) noexcept
+    : descriptor(other.take())
+    , place(std::move(other.place))
+    , is_v6(other.is_v6)
+    , remote_address(std::move(other.remote_address))
+    , tls(std::move(other.tls)) {}
+
+accepted_socket::~accepted_socket() {
+  if (descriptor >= 0) ::close(descriptor);
+}
+
+int accepted_socket::take() {
+  return std::exchange(descriptor, -1);
+}
+
 // ── the thread ──
 
 network_thread::network_thread(unsigned index, const server_options& options,
-                               std::shared_ptr<const jwt_verifier> tokens, status_source* status,
-                               connection_limits& limits)
+                               std::shared_ptr<const jwt_verifier> tokens, status_source* status)
     : index_(index)
     , options_(options)
     , status_(status)
-    , limits_(limits)
     , tokens_(std::move(tokens), options.token_cache_entries)
     , now_ms_(monotonic_ms())
     , wheel_(now_ms_)
@@ -73,9 +97,10 @@ void network_thread::post(std::function<void()> work) {
 void network_thread::adopt_later(accepted_socket socket) {
   session_count_.fetch_add(1,
                            std::memory_order_relaxed); // so that the next choice sees it; adopt takes it back
-  inbox_->post([this, socket = std::move(socket)]() mutable {
+  // Shared, because what is posted must be copyable; dropped work closes the socket.
+  inbox_->post([this, held = std::make_shared<accepted_socket>(std::move(socket))] {
     session_count_.fetch_sub(1, std::memory_order_relaxed);
-    adopt(std::move(socket));
+    adopt(std::move(*held));
   });
 }
 
@@ -127,11 +152,7 @@ const std::string& network_thread::http_date() {
 }
 
 void network_thread::adopt(accepted_socket socket) {
-  connection_place place(limits_, socket.key);
-  if (stopping_) {
-    ::close(socket.descriptor);
-    return;
-  }
+  if (stopping_) return;
   const int on = 1;
   ::setsockopt(socket.descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ::setsockopt(socket.descriptor, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
@@ -144,12 +165,12 @@ void network_thread::adopt(accepted_socket socket) {
   wire.assign(socket.is_v6 ? asio::ip::tcp::v6() : asio::ip::tcp::v4(), socket.descriptor, failure);
   if (failure) {
     log::warning("a socket that was accepted cannot be used: {}", failure.message());
-    ::close(socket.descriptor);
     return;
   }
+  socket.take();
   counters_.connections_accepted.add();
   connection parts{std::make_unique<channel>(std::move(wire), socket.tls, counters_),
-                   std::move(socket.remote_address), std::move(place)};
+                   std::move(socket.remote_address), std::move(socket.place)};
   enter(make_http_session(*this, std::move(parts)));
 }
 

@@ -37,11 +37,17 @@ class session;
 
 // A socket that was accepted and its place in the limits.
 struct accepted_socket {
-  int descriptor = -1;
-  bool is_v6 = false;
+  int descriptor; // closed with this struct, unless taken
+  connection_place place;
+  bool is_v6;
   std::string remote_address; // without port
-  address_key key = 0;
-  tls_context tls; // null: plain
+  tls_context tls;            // null: plain
+
+  accepted_socket(int socket, connection_place&& held, bool v6, std::string address, tls_context context);
+  accepted_socket(accepted_socket&& other) noexcept;
+  accepted_socket& operator=(accepted_socket&&) = delete;
+  ~accepted_socket();
+  int take();
 };
 
 // Where other threads leave work. Outlives the thread for those who still hold it; work is then dropped.
@@ -64,7 +70,7 @@ class thread_inbox {
 class network_thread final : public thread_context {
  public:
   network_thread(unsigned index, const server_options& options, std::shared_ptr<const jwt_verifier> tokens,
-                 status_source* status, connection_limits& limits);
+                 status_source* status);
   ~network_thread();
 
   // ── from any thread ──
@@ -129,7 +135,6 @@ class network_thread final : public thread_context {
   const unsigned index_;
   const server_options& options_;
   status_source* const status_;
-  connection_limits& limits_;
   net_counters counters_;
   std::atomic<std::size_t> session_count_{0};
 

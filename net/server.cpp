@@ -30,34 +30,38 @@ std::string text_of_errno() {
   return std::strerror(errno);
 }
 
-// Address, text and limit key of a peer. IPv4 mapped into IPv6 counts as IPv4.
-void read_peer(const sockaddr_storage& peer, accepted_socket& into) {
-  char text[INET6_ADDRSTRLEN] = {};
-  if (peer.ss_family == AF_INET) {
-    const auto& v4 = reinterpret_cast<const sockaddr_in&>(peer);
-    inet_ntop(AF_INET, &v4.sin_addr, text, sizeof text);
-    const auto host = ntohl(v4.sin_addr.s_addr);
-    into.key = (host >> 24) == 127 ? 0 : host;
-  } else {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer);
-    into.is_v6 = true;
-    if (IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr)) {
-      std::uint32_t network = 0;
-      std::memcpy(&network, v6.sin6_addr.s6_addr + 12, sizeof network);
-      in_addr v4{};
-      v4.s_addr = network;
-      inet_ntop(AF_INET, &v4, text, sizeof text);
-      const auto host = ntohl(network);
-      into.key = (host >> 24) == 127 ? 0 : host;
-    } else {
-      inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof text);
-      if (!IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr)) {
-        std::memcpy(&into.key, v6.sin6_addr.s6_addr, sizeof into.key);
-        if (into.key == 0) into.key = 1;
-      }
+struct peer_address {
+  std::string text;
+  address_key key = 0;
+  bool is_v6 = false;
+};
+
+// IPv4 mapped into IPv6 counts as IPv4.
+peer_address address_of(const sockaddr_storage& peer) {
+  peer_address out;
+  in_addr v4{};
+  out.is_v6 = peer.ss_family == AF_INET6;
+  if (out.is_v6) {
+    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
+    if (!IN6_IS_ADDR_V4MAPPED(&v6)) {
+      char text[INET6_ADDRSTRLEN] = {};
+      inet_ntop(AF_INET6, &v6, text, sizeof text);
+      out.text = text;
+      if (IN6_IS_ADDR_LOOPBACK(&v6)) return out;
+      std::memcpy(&out.key, v6.s6_addr, sizeof out.key); // the /64
+      if (out.key == 0) out.key = 1;
+      return out;
     }
+    std::memcpy(&v4, v6.s6_addr + 12, sizeof v4);
+  } else {
+    v4 = reinterpret_cast<const sockaddr_in&>(peer).sin_addr;
   }
-  into.remote_address = text;
+  char text[INET_ADDRSTRLEN] = {};
+  inet_ntop(AF_INET, &v4, text, sizeof text);
+  out.text = text;
+  const auto host = ntohl(v4.s_addr);
+  out.key = (host >> 24) == 127 ? 0 : host;
+  return out;
 }
 
 // Raises the soft limit of open files to the hard one: each connection is one.
@@ -179,7 +183,7 @@ result<void> server::start() {
   }
   in.is_started = true;
   for (unsigned i = 0; i < in.options.threads; ++i) {
-    in.threads.push_back(std::make_unique<network_thread>(i, in.options, in.tokens, in.status, in.limits));
+    in.threads.push_back(std::make_unique<network_thread>(i, in.options, in.tokens, in.status));
     in.threads.back()->set_gateway(in.make_gateway(*in.threads.back()));
   }
   for (const int one : in.bound) {
@@ -228,15 +232,13 @@ void server::impl::accept_batch_of(listener& on) {
       }
       return pause(on);
     }
-    accepted_socket socket;
-    socket.descriptor = descriptor;
-    read_peer(peer, socket);
-    if (!limits.enter(socket.key)) {
+    auto address = address_of(peer);
+    if (!limits.enter(address.key)) {
       first.counters().refused_address_limit.add();
       ::close(descriptor);
       continue;
     }
-    socket.tls = tls();
+    accepted_socket socket(descriptor, {limits, address.key}, address.is_v6, std::move(address.text), tls());
     auto& thread = emptiest();
     if (&thread == &first)
       first.adopt(std::move(socket));

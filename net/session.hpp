@@ -12,27 +12,6 @@
 
 namespace mooring::net {
 
-// Frees the place in the limits when the connection ends, whichever session holds it then.
-class connection_place {
- public:
-  connection_place(connection_limits& limits, address_key key)
-      : limits_(&limits)
-      , key_(key) {}
-  connection_place(connection_place&& other) noexcept
-      : limits_(other.limits_)
-      , key_(other.key_) {
-    other.limits_ = nullptr;
-  }
-  connection_place& operator=(connection_place&&) = delete;
-  ~connection_place() {
-    if (limits_ != nullptr) limits_->leave(key_);
-  }
-
- private:
-  connection_limits* limits_;
-  address_key key_;
-};
-
 // A connection's parts, handed on at an upgrade.
 struct connection {
   std::unique_ptr<channel> wire;
