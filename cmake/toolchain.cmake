@@ -18,6 +18,7 @@ pkg_check_modules(spdlog REQUIRED IMPORTED_TARGET spdlog)
 pkg_check_modules(xxhash REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(prometheus REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+find_package(mimalloc REQUIRED)
 
 add_library(mooring_flags INTERFACE)
 target_include_directories(mooring_flags INTERFACE ${PROJECT_SOURCE_DIR})
