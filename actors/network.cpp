@@ -10,12 +10,10 @@
 #include "actors/home.hpp"
 #include "actors/inspection.hpp"
 #include "actors/pinned.hpp"
-#include "base/hash.hpp"
 #include "base/log.hpp"
+#include "storage/keys.hpp"
 
 namespace mooring::actors {
-
-std::size_t shard_of(std::string_view tenant, std::size_t shards) { return hash64(tenant, 3) % shards; }
 
 namespace {
 
@@ -154,13 +152,13 @@ void network_state::down(const caf::down_msg& message) {
   std::vector<query_ptr> queries;
   for (const auto& [number, filed] : work_->queries)
     if (filed.sent_to == id) queries.push_back(filed.request);
-  const auto shards = directories_.size();
+  const auto shards = static_cast<unsigned>(directories_.size());
   for (auto& request : commands) {
     if (in_peace) {
       work_->commands[request->id].sent_to = 0;
       request->device = nullptr;
       request->tenant = nullptr;
-      const auto& directory = directories_[shard_of(request->who.tenant, shards)];
+      const auto& directory = directories_[storage::shard_of_tenant(request->who.tenant, shards)];
       self_->send(directory, route_command{std::move(request)});
     } else {
       request->answer = error{error_code::unavailable, "the outcome is not known: retry with the same key", {}, 100};
@@ -172,7 +170,7 @@ void network_state::down(const caf::down_msg& message) {
   for (auto& request : queries) {
     work_->queries[request->id].sent_to = 0;
     request->tenant = nullptr;
-    const auto& directory = directories_[shard_of(request->who.tenant, shards)];
+    const auto& directory = directories_[storage::shard_of_tenant(request->who.tenant, shards)];
     self_->send(directory, route_query{std::move(request)});
   }
 }
@@ -331,7 +329,7 @@ class bridge final : public net::gateway, public api::backend {
 
  private:
   const directory_actor& directory_of(const std::string& tenant) const {
-    return setting_.directories[shard_of(tenant, setting_.directories.size())];
+    return setting_.directories[storage::shard_of_tenant(tenant, static_cast<unsigned>(setting_.directories.size()))];
   }
 
   home& where_;

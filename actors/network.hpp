@@ -28,9 +28,6 @@ struct gateway_setting {
   std::vector<directory_actor> directories; // by shard number
 };
 
-// The shard that keeps a tenant. Fixed for the life of a data folder.
-std::size_t shard_of(std::string_view tenant, std::size_t shards);
-
 // On the thread that starts the server, before the network thread runs. The network actor ends with the gateway.
 std::unique_ptr<net::gateway> make_gateway(caf::actor_system& system, home& where, const surroundings& around,
                                            gateway_setting setting);

@@ -24,6 +24,7 @@ namespace mooring::actors {
 namespace {
 
 constexpr std::size_t readers_per_shard = 2;
+constexpr std::uint64_t apply_entries_max = 1'000; // raft keeps unapplied entries in memory; their bytes are bounded too
 
 struct system_config : caf::actor_system_config {
   system_config() {
@@ -127,6 +128,7 @@ runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::
     raft.random_seed = n + 1;
     raft.apply.bytes_max = p.options.apply_bytes_max;
     raft.apply.age_max_ms = p.options.apply_age_ms;
+    raft.apply.entries_max = apply_entries_max;
     p.directories.push_back(p.system.spawn<directory_host>(std::cref(p.around), std::move(setting)));
   }
   p.watch = p.system.spawn<watcher>(p.directories, p.options.fatal);

@@ -53,7 +53,7 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
   schedule_tick();
   return {
       [this](commit_batch& message) { add(caf::actor_cast<tenant_actor>(self_->current_sender()), std::move(message)); },
-      [this](flush_group) { flush(); },
+      [this](flush_group) { flush_soon(); },
       [this](apply_now) { apply(); },
       [this](settle_tenant) { settle(caf::actor_cast<tenant_actor>(self_->current_sender())); },
       [this](housekeeping_tick) { tick(); },
@@ -76,9 +76,22 @@ void shard_writer_state::add(tenant_actor from, commit_batch batch) {
   self_->send(self_, flush_group{});
 }
 
-void shard_writer_state::flush() {
+// A flush costs the same for one batch as for fifty. When the last group had several, as many are likely on their way: give
+// them a moment, once. A client that is alone never waits.
+void shard_writer_state::flush_soon() {
   flush_sent_ = false;
   if (in_group_.empty()) return;
+  if (waited_ || in_group_.size() >= last_group_) return flush();
+  waited_ = true;
+  flush_sent_ = true;
+  std::this_thread::sleep_for(std::chrono::microseconds(around_.settings.group_wait_us));
+  self_->send(self_, flush_group{}); // behind what came meanwhile
+}
+
+void shard_writer_state::flush() {
+  if (in_group_.empty()) return;
+  waited_ = false;
+  last_group_ = in_group_.size();
   auto body = std::exchange(group_, {});
   auto group = std::exchange(in_group_, {});
 

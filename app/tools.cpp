@@ -64,8 +64,11 @@ int check_folder(const std::string& folder) {
       return complain(exit_failed, fmt::format("shard {}: {}", n, read.failure().message));
     for (const auto& problem : log.problems) fmt::print("shard {}: log: {}\n", n, problem);
     findings += log.problems.size();
+    storage::check_options which;
+    which.shard = n;
+    which.shards = opened->shards();
     const auto summary = storage::check_shard(
-        **environment, [&](const std::string& finding) { fmt::print("shard {}: {}\n", n, finding); });
+        **environment, [&](const std::string& finding) { fmt::print("shard {}: {}\n", n, finding); }, which);
     if (!summary) return complain(exit_failed, fmt::format("shard {}: {}", n, summary.failure().message));
     findings += summary->findings;
     fmt::print("shard {}: {} rows, {} tenants, {} users, {} devices, {} entities, {} conflicts, {} feed slots; log {} to {}, "

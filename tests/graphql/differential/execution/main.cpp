@@ -60,7 +60,9 @@ int main(int count, char** arguments) {
     return 1;
   }
   engine_options options;
-  options.limits = {1000, 1000, 100'000, 1000, 1000, 1000};
+  options.limits.depth = options.limits.introspection_depth = options.limits.levels = 1000;
+  options.limits.complexity = 100'000;
+  options.limits.aliases = options.limits.root_fields = options.limits.directives = 1000;
   test::harbour at(std::move(options));
   fill(at);
   std::string out;
