@@ -175,7 +175,7 @@ TEST_CASE("answers that pile up on a full queue close the socket with 1013") {
     waiting.push_back(std::move(done));
     thread = &on;
   };
-  ws_client client(server.port, with_receive_buffer(4096));
+  ws_client client(server.port, with_receive_buffer(32 << 10));
   REQUIRE(client.initialise(token_for()));
   for (int i = 0; i < 60; ++i) client.text(subscribe(std::to_string(i), "{a}"));
   REQUIRE(eventually([&] {

@@ -1,6 +1,10 @@
 // Start and stop: in an orderly way, within the time, whatever the peers do.
 #include <doctest/doctest.h>
 
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "tests/net/test_server.hpp"
 
 using namespace mooring;
@@ -138,6 +142,41 @@ TEST_CASE("an address in use is said so, and a port is chosen when none is given
   const auto started = second.start();
   REQUIRE_FALSE(started.ok());
   CHECK(started.failure().message.find("Address already in use") != std::string::npos);
+}
+
+TEST_CASE("a server listens on several addresses, IPv6 too, and knows its peers by address") {
+  server_options options;
+  options.listen = {{"127.0.0.1", 0}, {"::1", 0}};
+  script gateway_script;
+  std::string seen;
+  gateway_script.on_execute = [&](const graphql_request& request, completion done, thread_context&) {
+    seen = request.remote_address;
+    done(data("{}"));
+  };
+  server both(
+      options, verifier(),
+      [&](thread_context& thread) { return std::make_unique<scripted_gateway>(gateway_script, thread); },
+      nullptr);
+  REQUIRE(both.start().ok());
+  REQUIRE(both.ports().size() == 2);
+  const int v6 = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in6 to{};
+  to.sin6_family = AF_INET6;
+  to.sin6_addr = in6addr_loopback;
+  to.sin6_port = htons(both.ports()[1]);
+  REQUIRE(::connect(v6, reinterpret_cast<sockaddr*>(&to), sizeof to) == 0);
+  const auto text = http_client::text_of("POST", "/graphql",
+                                         {{"Content-Type", "application/json"},
+                                          {"Authorization", "Bearer " + token_for()},
+                                          {"Connection", "close"}},
+                                         R"({"query":"{a}"})");
+  REQUIRE(::send(v6, text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size()));
+  char answer[16] = {};
+  REQUIRE(::recv(v6, answer, 12, MSG_WAITALL) == 12);
+  CHECK(std::string(answer) == "HTTP/1.1 200");
+  CHECK(seen == "::1");
+  ::close(v6);
+  CHECK(http_client(both.ports()[0]).request("GET", "/healthz").status == 200);
 }
 
 TEST_CASE("posts to a thread run in their order, and none runs after the stop") {

@@ -130,6 +130,8 @@ class scripted_gateway final : public gateway {
 struct test_server {
   explicit test_server(server_options with = {}, status_source* status = nullptr) {
     with.listen = {{"127.0.0.1", 0}};
+    // Most tests' clients answer no close at their end; who tests just that sets a time of its own.
+    if (with.close_timeout_ms == server_options{}.close_timeout_ms) with.close_timeout_ms = 500;
     running = std::make_unique<server>(
         std::move(with), verifier(),
         [this](thread_context& thread) { return std::make_unique<scripted_gateway>(gateway, thread); },
