@@ -27,7 +27,7 @@ struct runtime_options {
   actor_settings settings;
   unsigned network_threads = 1;
   std::vector<storage::environment_options> shards; // one each, in order
-  std::uint64_t apply_bytes_max = 4ull << 20;
+  std::uint64_t apply_bytes_max = 16ull << 20;
   std::int64_t apply_age_ms = 1'000;
   // The top of the supervision tree has failed: the process must end. Called once, from an actor's thread.
   std::function<void(const std::string& why)> fatal;

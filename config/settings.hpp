@@ -31,7 +31,7 @@ struct settings {
     std::int64_t map_bytes_max = 1ll << 40;
     std::int64_t disk_reserve_bytes = 512ll << 20;
     double disk_reserve_share = 0.05;
-    std::int64_t apply_bytes_max = 4ll << 20;
+    std::int64_t apply_bytes_max = 16ll << 20;
     std::int64_t apply_age_ms = 1'000;
   } data;
 

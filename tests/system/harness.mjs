@@ -26,6 +26,14 @@ process.on('exit', () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
+// Kills every node that is still there; for tests whose folders have to be let go.
+export async function killAll() {
+  await Promise.all([...children].map(child => {
+    child.kill('SIGKILL');
+    return new Promise(resolve => child.once('exit', resolve));
+  }));
+}
+
 export function freshFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'mooring-system-'));
   folders.add(folder);
