@@ -55,8 +55,10 @@ class lmdb_storage final : public stable_storage {
       if (round == growth_rounds_max) return done;
       // Nothing was written. Growing says storage_full when the disk's reserve forbids it.
       if (auto grown = where_->grow(more); !grown) {
-        if (grown.failure().code != error_code::storage_full || more <= 4 * bytes) return grown;
-        more = 4 * bytes; // not much, but enough
+        // Less will do as well. In the end no more is asked for than the shard keeps free for what it accepted
+        // (room_for_entry: twice the bytes, and some): more, and an accepted entry could wait for ever.
+        if (grown.failure().code != error_code::storage_full || more <= 2 * bytes) return grown;
+        more = more > 4 * bytes ? 4 * bytes : 2 * bytes;
         continue;
       }
       more *= 2;
