@@ -348,7 +348,9 @@ test('who asks and never reads is closed, with a bound on what waits for them', 
   const idle = 2; // the bystander and ann
   await until(async () => (await open()) <= idle, 'the never-readers to be closed', 20_000);
   clearInterval(watching);
-  assert.ok(peak - before < 400, `grew by ${Math.round(peak - before)} MiB`);
+  // 4,000 MiB were asked for. What may exist at once is what is in flight: at most 64 answers of a connection, most of
+  // them dropped the moment its queue is full.
+  assert.ok(peak - before < 900, `grew by ${Math.round(peak - before)} MiB`);
   for (const wire of wires) wire.close();
   ann.close();
 });
