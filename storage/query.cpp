@@ -40,15 +40,18 @@ class answering {
                    "since"};
     const auto wanted = static_cast<std::size_t>(what.first);
     page.entities.reserve(std::min<std::size_t>(wanted, 1000));
-    std::size_t looked_at = 0;
+    std::size_t looked_at = 0, bytes = 0;
     store_.scan_feed(page.upto, [&](const feed_slot_view& slot) {
       if (slot.kind == sync::slot_kind::entity && sync::holds(what.domains, slot.in) &&
           sync::may_see(user_, slot.owner)) {
-        if (page.entities.size() == wanted) {
+        if (page.entities.size() == wanted || bytes >= sync::page_bytes_max) {
           page.has_more = true;
           return false;
         }
-        if (const auto found = store_.view_entity(slot)) page.entities.push_back(resolve(*found));
+        if (const auto found = store_.view_entity(slot)) {
+          bytes += found->data.size();
+          page.entities.push_back(resolve(*found));
+        }
       }
       page.upto = slot.at;
       if (++looked_at < sync::slots_per_page_max) return true;

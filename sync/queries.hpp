@@ -42,6 +42,8 @@ inline constexpr std::int32_t page_max = 1000; // of `first`; more is BAD_USER_I
 // Slots that one page looks at, seen or not: then the page ends early with has_more, so that a user of a large tenant
 // never holds a reader for long.
 inline constexpr std::size_t slots_per_page_max = 100'000;
+// Bytes of entity data in one page: beyond, it ends early too, so that many large pages asked for at once stay bounded.
+inline constexpr std::size_t page_bytes_max = 1 << 20;
 
 // EntityType: an entity with its names resolved.
 struct entity_answer {
