@@ -53,6 +53,7 @@ result<tenant_actor> directory_state::tenant_of(const std::string& name) {
   tenant_setting setting;
   setting.where = dwelling.where;
   setting.snapshot = dwelling.snapshot;
+  setting.batches = dwelling.batches;
   setting.directory = directory_actor{self_};
   setting.writer = writer_;
   setting.readers = setting_.readers;

@@ -15,6 +15,7 @@
 
 #include "actors/home.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/outbox.hpp"
 #include "actors/shard_writer.hpp"
 #include "actors/snapshot_lease.hpp"
 #include "actors/surroundings.hpp"
@@ -27,6 +28,7 @@ struct directory_setting {
   struct dwelling {
     home* where;
     snapshot_lease* snapshot;
+    outbox* batches;
   };
   std::vector<dwelling> dwellings;
   std::vector<reader_actor> readers;

@@ -41,8 +41,11 @@ void home::run() {
       }
     }
   }
-  for (const auto& at_rest : at_rest_) at_rest();
   running_ = false;
+}
+
+void home::rest() {
+  for (const auto& at_rest : at_rest_) at_rest();
 }
 
 } // namespace mooring::actors

@@ -36,7 +36,14 @@ class home final : public caf::execution_unit {
   // gone, the stopping one's). A call from inside a job returns at once: the outer one goes on.
   void run();
 
-  // Called after each run on the home's thread, for giving up what was held during it (read snapshots).
+  // The end of a turn: the network thread has done what was ready (net::thread_context::at_rest). What was held or gathered
+  // during the turn is given up or sent: read snapshots, batches.
+  void rest();
+  // run and rest, when there is no network thread: before it runs and when it is gone.
+  void run_alone() {
+    run();
+    rest();
+  }
   void on_rest(std::function<void()> at_rest) { at_rest_.push_back(std::move(at_rest)); }
 
   // Messages that an actor may handle before others of this home get their turn.

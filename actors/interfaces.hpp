@@ -6,6 +6,10 @@
 //   readers (pooled) answer queries from snapshots.
 #pragma once
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "actors/messages.hpp"
 
 namespace mooring::actors {
@@ -36,7 +40,7 @@ using tenant_actor = caf::typed_actor<
 
 // Owns a shard: the only kind that blocks. Gathers batches into raft entries, commits them, applies them.
 using shard_writer_actor = caf::typed_actor<
-    caf::reacts_to<commit_batch>, caf::reacts_to<flush_group>,
+    caf::reacts_to<commit_group>, caf::reacts_to<flush_group>,
     // Bring the tables up to date with the log; whoever waits hears batches_applied.
     caf::reacts_to<apply_now>,
     caf::reacts_to<settle_tenant>,
@@ -75,6 +79,44 @@ struct command_request {
   tenant_actor tenant;               // likewise
   result<api::command_answer> answer = error{error_code::internal, "no answer"};
 };
+
+// Batches on their way to the shard's log.
+struct batch_group {
+  struct sent {
+    tenant_actor tenant;
+    std::uint64_t sequence = 0; // of this tenant actor's last batch in the group; they count from 1
+  };
+  struct part {
+    std::size_t tenant; // its place in last
+    std::size_t end;    // offset in batches
+  };
+  std::string batches;     // bodies of storage::write_batch, one after the other
+  std::vector<part> parts; // one for each batch
+  std::vector<sent> last;  // one for each tenant
+
+  // Takes out what these tenants sent.
+  template<class Predicate> void remove_if(Predicate is_out);
+};
+
+template<class Predicate> void batch_group::remove_if(Predicate is_out) {
+  if (std::none_of(last.begin(), last.end(), [&](const sent& one) { return is_out(one.tenant); })) return;
+  batch_group kept;
+  std::vector<std::size_t> place(last.size(), last.size());
+  for (std::size_t i = 0; i < last.size(); ++i)
+    if (!is_out(last[i].tenant)) {
+      place[i] = kept.last.size();
+      kept.last.push_back(last[i]);
+    }
+  std::size_t begin = 0;
+  for (const auto& one : parts) {
+    if (place[one.tenant] < last.size()) {
+      kept.batches.append(batches, begin, one.end - begin);
+      kept.parts.push_back({place[one.tenant], kept.batches.size()});
+    }
+    begin = one.end;
+  }
+  *this = std::move(kept);
+}
 
 struct query_request {
   std::uint64_t id = 0;

@@ -22,8 +22,10 @@ namespace mooring::actors {
 
 struct command_request;
 struct query_request;
+struct batch_group;
 using command_ptr = std::shared_ptr<command_request>;
 using query_ptr = std::shared_ptr<query_request>;
+using group_ptr = std::shared_ptr<batch_group>;
 
 // ── requests ──
 struct command_decided { command_ptr request; };  // tenant → device: the next one may come
@@ -38,10 +40,7 @@ struct decide_command { command_ptr request; };   // device → tenant: its turn
 struct run_query { query_ptr request; };          // tenant → reader: everything acknowledged is in the tables
 
 // ── commits ──
-struct commit_batch { // tenant → shard writer
-  std::uint64_t sequence = 0; // of this tenant actor, from 1
-  std::string batch;          // storage::write_batch
-};
+struct commit_group { group_ptr group; }; // outbox → shard writer: what the tenants of one home decided in one turn
 struct batches_committed { std::uint64_t upto = 0; };  // writer → tenant: durable
 struct batches_applied { std::uint64_t upto = 0; };    // writer → tenant: to be read in the tables
 // writer → tenant: what was sent and not committed was refused (storage_full: nothing of it is stored) or is in doubt
@@ -76,7 +75,7 @@ CAF_ADD_TYPE_ID(mooring, (mooring::actors::tenant_query))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::device_command))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::decide_command))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::run_query))
-CAF_ADD_TYPE_ID(mooring, (mooring::actors::commit_batch))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::commit_group))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::batches_committed))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::batches_applied))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::batches_lost))
@@ -105,7 +104,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::tenant_query)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::device_command)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::decide_command)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::run_query)
-CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::commit_batch)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::commit_group)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::batches_committed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::batches_applied)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::batches_lost)

@@ -80,6 +80,7 @@ struct runtime::parts {
     shard_access access;
     writer_counters counters;
     std::vector<std::unique_ptr<snapshot_lease>> leases; // by home
+    std::vector<std::unique_ptr<outbox>> outboxes;       // by home
   };
 
   runtime_options options;
@@ -109,8 +110,12 @@ runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::
     directory_setting setting;
     for (auto& where : p.homes) {
       auto* const lease = shard.leases.emplace_back(std::make_unique<snapshot_lease>(shard.access)).get();
-      where->on_rest([lease] { lease->park(); });
-      setting.dwellings.push_back({where.get(), lease});
+      auto* const batches = shard.outboxes.emplace_back(std::make_unique<outbox>()).get();
+      where->on_rest([lease, batches] {
+        lease->park();
+        batches->flush();
+      });
+      setting.dwellings.push_back({where.get(), lease, batches});
     }
     for (std::size_t i = 0; i < readers_per_shard; ++i) {
       p.readers.push_back(spawn_reader(p.system, p.around, shard.access, fmt::format("reader {} of shard {}", i, n)));
@@ -158,6 +163,7 @@ result<void> runtime::wait_ready(std::int64_t timeout_ms) {
 std::unique_ptr<net::gateway> runtime::make_gateway(net::thread_context& thread, const api::service& service) {
   auto& where = *parts_->homes[thread.index() % parts_->homes.size()];
   where.attach([&thread](std::function<void()> work) { thread.post(std::move(work)); });
+  thread.at_rest([&where] { where.rest(); });
   return actors::make_gateway(parts_->system, where, parts_->around, {&service, parts_->directories});
 }
 
@@ -180,10 +186,10 @@ void runtime::stop() {
     return true;
   };
   while (!ended() && std::chrono::steady_clock::now() < until) {
-    for (auto& where : p.homes) where->run();
+    for (auto& where : p.homes) where->run_alone();
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  for (auto& where : p.homes) where->run();
+  for (auto& where : p.homes) where->run_alone();
   if (!ended()) log::warning("some actors did not end in time");
 }
 

@@ -52,8 +52,11 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
   setting_.counters->leading = shard_->is_leader();
   schedule_tick();
   return {
-      [this](commit_batch& message) { add(caf::actor_cast<tenant_actor>(self_->current_sender()), std::move(message)); },
-      [this](flush_group) { flush_soon(); },
+      [this](commit_group& message) { add(*message.group); },
+      [this](flush_group) {
+        flush_sent_ = false;
+        flush();
+      },
       [this](apply_now) { apply(); },
       [this](settle_tenant) { settle(caf::actor_cast<tenant_actor>(self_->current_sender())); },
       [this](housekeeping_tick) { tick(); },
@@ -63,43 +66,31 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
 
 // ── committing ──
 
-void shard_writer_state::add(tenant_actor from, commit_batch batch) {
-  if (lost_.contains(from.id())) return;
-  if (!group_.empty() && group_.size() + batch.batch.size() > around_.settings.group_bytes_max) flush();
+void shard_writer_state::add(batch_group& what) {
+  if (!lost_.empty()) what.remove_if([&](const tenant_actor& one) { return lost_.contains(one.id()); });
+  if (what.last.empty()) return;
+  if (!group_.empty() && group_.size() + what.batches.size() > around_.settings.group_bytes_max) flush();
   if (group_.empty())
-    group_ = std::move(batch.batch);
+    group_ = std::move(what.batches);
   else
-    group_.append(batch.batch);
-  in_group_.push_back({std::move(from), batch.sequence});
+    group_.append(what.batches);
+  count_ += what.parts.size();
+  in_group_.insert(in_group_.end(), std::make_move_iterator(what.last.begin()), std::make_move_iterator(what.last.end()));
   if (flush_sent_) return;
   flush_sent_ = true;
   self_->send(self_, flush_group{});
 }
 
-// A flush costs the same for one batch as for fifty. When the last group had several, as many are likely on their way: give
-// them a moment, once. A client that is alone never waits.
-void shard_writer_state::flush_soon() {
-  flush_sent_ = false;
-  if (in_group_.empty()) return;
-  if (waited_ || in_group_.size() >= last_group_) return flush();
-  waited_ = true;
-  flush_sent_ = true;
-  std::this_thread::sleep_for(std::chrono::microseconds(around_.settings.group_wait_us));
-  self_->send(self_, flush_group{}); // behind what came meanwhile
-}
-
 void shard_writer_state::flush() {
   if (in_group_.empty()) return;
-  waited_ = false;
-  last_group_ = in_group_.size();
   auto body = std::exchange(group_, {});
   auto group = std::exchange(in_group_, {});
 
   auto& counters = *setting_.counters;
-  const auto size = static_cast<std::int64_t>(group.size());
+  const auto size = static_cast<std::int64_t>(std::exchange(count_, 0));
   const auto& bounds = writer_counters::group_bounds;
   ++counters.group_sizes[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), size) - bounds.begin())];
-  counters.group_sum += group.size();
+  counters.group_sum += static_cast<std::uint64_t>(size);
 
   if (!shard_->can_propose()) return group_lost(std::move(group), {error_code::unavailable, "the shard has no leader here", {}, 500});
   shard_->propose(std::move(body), [this, group = std::move(group)](result<cluster::log_index> done) mutable {

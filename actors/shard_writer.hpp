@@ -1,10 +1,8 @@
 // The shard writer: the only kind of actor that blocks. It has its own thread, one LMDB environment and one raft replica.
 //
-// Group commit: batches that arrive while a commit is running wait in the mailbox. Each one is added to the group when
-// its turn comes; the first of a group also sends `flush_group` to the writer itself, which stands behind all that wait
-// already, so a group is everything that was there when its first batch was taken up; when the group before was larger, the
-// writer waits once, for `group_wait_us`, because a flush costs the same for one batch as for fifty. One group is one raft
-// entry, one LMDB transaction, one flush.
+// Group commit: tenants' batches come in groups (outbox.hpp). Those that arrive while a commit is running wait in the
+// mailbox; the first that is taken up sends `flush_group` to the writer itself, which stands behind all that wait already,
+// so everything that is there becomes one raft entry, one LMDB transaction, one flush.
 //
 // Batches of a tenant become durable in the order sent. The tables follow later (cluster/shard.hpp); whoever needs them
 // asks apply_now and hears batches_applied.
@@ -60,17 +58,13 @@ class shard_writer_state final : cluster::shard_observer {
   shard_writer_actor::behavior_type behavior();
 
  private:
-  struct sent_batch {
-    tenant_actor tenant;
-    std::uint64_t sequence;
-  };
+  using sent_batch = batch_group::sent;
   struct committed_group {
     cluster::log_index at;
     std::vector<sent_batch> last; // the last batch of each tenant
   };
 
-  void add(tenant_actor from, commit_batch batch);
-  void flush_soon();
+  void add(batch_group& what);
   void flush();
   void group_committed(cluster::log_index at, std::vector<sent_batch> group);
   void group_lost(std::vector<sent_batch> group, const error& why);
@@ -97,10 +91,9 @@ class shard_writer_state final : cluster::shard_observer {
 
   std::unique_ptr<cluster::shard> shard_;
   std::string group_;                  // bodies of the batches, one after the other
+  std::size_t count_ = 0;              // of them
   std::vector<sent_batch> in_group_;
   bool flush_sent_ = false;
-  bool waited_ = false;                // for this group
-  std::size_t last_group_ = 0;         // batches
   std::deque<committed_group> unapplied_;
   std::unordered_set<caf::actor_id> lost_; // tenant actors whose later batches are dropped
   std::vector<tenant_actor> settling_;

@@ -25,7 +25,6 @@ struct actor_settings {
   std::int64_t restart_period_ms = 60'000;
   std::int64_t housekeeping_ms = 1'000;
   std::size_t group_bytes_max = 1u << 20;     // batches that make one raft entry
-  std::int64_t group_wait_us = 600;           // for a group that is smaller than the last one to fill
 };
 
 // Everything an operator would draw that the actors know. Relaxed atomics.

@@ -19,7 +19,10 @@ tenant_state::tenant_state(tenant_actor::pointer self, const surroundings& aroun
 
 tenant_actor::behavior_type tenant_state::behavior() {
   self_->set_down_handler([this](const caf::down_msg& message) { device_down(message); });
-  if (settling_) self_->send(setting_.writer, settle_tenant{});
+  if (settling_) {
+    setting_.batches->flush(); // of the one before this one
+    self_->send(setting_.writer, settle_tenant{});
+  }
   return {
       [this](tenant_command& message) { take(std::move(message.request)); },
       [this](decide_command& message) { decide(std::move(message.request)); },
@@ -138,7 +141,7 @@ void tenant_state::decide(command_ptr request) {
     if (!batch) return refuse(std::move(request), batch.failure());
     sequence = ++sent_;
     overlay_.add(sequence, std::make_shared<const sync::write_list>(std::move(*writes)));
-    self_->send(setting_.writer, commit_batch{sequence, batch->take()});
+    setting_.batches->add(setting_.writer, self_, sequence, batch->take());
   }
   if (sequence <= committed_) return answer(std::move(request));
   // Also an answer without writes may rest on what is not durable yet (a retry of a running key): it waits as well.
@@ -283,7 +286,7 @@ void tenant_state::sweep() {
     if (!batch) return;
     around_.counters->swept_rows.fetch_add(writes.size(), std::memory_order_relaxed);
     overlay_.add(++sent_, writes);
-    self_->send(setting_.writer, commit_batch{sent_, batch->take()});
+    setting_.batches->add(setting_.writer, self_, sent_, batch->take());
   }
   if (!sweep_resume_.empty() || looked_at >= rows_per_sweep)
     self_->delayed_send(self_, std::chrono::milliseconds(20), sweep_rows{});

@@ -22,6 +22,7 @@
 
 #include "actors/device.hpp"
 #include "actors/interfaces.hpp"
+#include "actors/outbox.hpp"
 #include "actors/pinned.hpp"
 #include "actors/snapshot_lease.hpp"
 #include "actors/surroundings.hpp"
@@ -34,6 +35,7 @@ namespace mooring::actors {
 struct tenant_setting {
   home* where = nullptr;
   snapshot_lease* snapshot = nullptr; // of (home, shard)
+  outbox* batches = nullptr;          // likewise
   directory_actor directory;
   shard_writer_actor writer;
   std::vector<reader_actor> readers;

@@ -110,11 +110,21 @@ void network_thread::run() {
 
 void network_thread::main() {
   tick();
-  io_.run();
+  for (;;) {
+    const auto length = turn_length();
+    std::size_t ran = 0;
+    while (ran < length && io_.poll_one() != 0) ++ran;
+    if (at_rest_) at_rest_();
+    if (ran < length && io_.run_one() == 0) break; // nothing is left that could wake us
+  }
   // Whatever is still pending belongs to sessions that were aborted.
   for_each_session([](session& one) { one.abort(); });
   dirty_.clear();
   gateway_.reset();
+}
+
+std::size_t network_thread::turn_length() const {
+  return std::clamp<std::size_t>(counters_.requests_in_flight / 2, 32, 512);
 }
 
 void network_thread::begin_stop() {

@@ -76,6 +76,7 @@ class network_thread final : public thread_context {
   // ── from any thread ──
   void post(std::function<void()> work) override;
   unsigned index() const override { return index_; }
+  void at_rest(std::function<void()> work) override { at_rest_ = std::move(work); } // not from any thread: see there
   void adopt_later(accepted_socket socket);
   std::size_t session_count() const { return session_count_.load(std::memory_order_relaxed); }
   net_counters& counters() { return counters_; }
@@ -124,6 +125,9 @@ class network_thread final : public thread_context {
 
  private:
   void main();
+  // How many handlers make a turn under constant load: half of the requests in flight, so that what the one half
+  // gathered is worked on elsewhere while the other half is read.
+  std::size_t turn_length() const;
   void drain_inbox();
   void flush_dirty();
   void tick();
@@ -152,6 +156,7 @@ class network_thread final : public thread_context {
   std::string http_date_;
   std::int64_t http_date_s_ = -1;
   bool stopping_ = false;
+  std::function<void()> at_rest_;
   bool in_turn_ = false;
   bool flush_is_posted_ = false;
   bool forced_ = false;

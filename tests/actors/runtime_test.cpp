@@ -33,6 +33,7 @@ class loop final : public net::thread_context {
     changed_.notify_one();
   }
   unsigned index() const override { return 0; }
+  void at_rest(std::function<void()> work) override { at_rest_ = std::move(work); }
   void stop() {
     {
       const std::lock_guard hold(mutex_);
@@ -53,11 +54,13 @@ class loop final : public net::thread_context {
       hold.unlock();
       next();
       next = nullptr;
+      if (at_rest_) at_rest_();
       hold.lock();
     }
   }
   std::mutex mutex_;
   std::condition_variable changed_;
+  std::function<void()> at_rest_; // set before the first post
   std::deque<std::function<void()>> work_;
   bool stopping_ = false;
   std::thread thread_;

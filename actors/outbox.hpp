@@ -1,0 +1,35 @@
+// outbox: what the tenants of one home have decided for one shard since its network thread last rested.
+//
+// It leaves as one message, so the writer's thread is woken once for a turn of many requests and finds its group made. A
+// turn has as many requests as were ready, but at most half of those in flight (network_thread), so that the next half is
+// decided while the first is written.
+//
+// Own thread only: tenants call it from their handlers, home::on_rest flushes it. Whoever sends the writer something that
+// must stand behind the batches flushes first.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "actors/interfaces.hpp"
+
+namespace mooring::actors {
+
+class outbox {
+ public:
+  // Batches of one tenant leave in the order of the calls.
+  void add(const shard_writer_actor& writer, const tenant_actor& from, std::uint64_t sequence, std::string_view batch);
+  void flush();
+
+ private:
+  // A group is at most about this large: the writer makes one raft entry of one or more groups.
+  static constexpr std::size_t bytes_max = 1u << 20;
+
+  shard_writer_actor writer_;
+  group_ptr group_;                                      // null: nothing waits
+  std::unordered_map<caf::actor_id, std::size_t> place_; // of a tenant in group_->last
+  std::size_t usual_bytes_ = 0;                          // what to reserve for the next group
+};
+
+} // namespace mooring::actors
