@@ -38,7 +38,7 @@ class hash_store final : public store {
     for (const auto& w : writes) {
       if (const auto* e = std::get_if<entity>(&w)) entities[e->id] = *e;
       if (const auto* c = std::get_if<tenant_counters>(&w)) counts = *c;
-      if (const auto* d = std::get_if<device>(&w)) phone = *d;
+      if (const auto* d = row_in<device>(w)) phone = *d;
       if (const auto* r = std::get_if<feed_row>(&w))
         for (const auto& slot : r->slots) rows[slot.at] = *r;
     }

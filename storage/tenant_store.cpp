@@ -100,11 +100,15 @@ std::optional<sync::user> tenant_store::find_user(sync::user_number number) {
 }
 
 std::optional<sync::user> tenant_store::find_user(std::string_view id) {
+  if (const auto known = user_numbers_.find(id); known != user_numbers_.end())
+    return sync::user{known->first, known->second};
   const auto key = keys::user_by_name(hash_, id);
   const auto value = row(key);
   if (!value) return std::nullopt;
   const auto number = keep(decode_user_by_name(key.view(), *value));
   if (!number) return std::nullopt;
+  if (user_numbers_.size() >= known_users_max) user_numbers_.clear();
+  user_numbers_.emplace(id, *number);
   return sync::user{.id = std::string(id), .number = *number};
 }
 

@@ -2,7 +2,7 @@
 // what is pending), and what queries page through.
 //
 // Views returned or passed to callbacks point into the snapshot and are valid until it is parked or renewed.
-// The store itself keeps nothing of a snapshot: renew the read transaction and go on with the same store.
+// The store itself keeps nothing of a snapshot but what never changes: renew the read transaction and go on with the same store.
 //
 // Damage: sync::store has no way to say that a row is damaged. A row that does not decode reads as absent AND
 // sets failure(), which stays until clear_failure(): whoever decides or answers on what was read asks
@@ -17,8 +17,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
+#include "base/hash.hpp"
 #include "storage/codec.hpp"
 #include "storage/environment.hpp"
 #include "storage/keys.hpp"
@@ -110,6 +112,13 @@ class tenant_store final : public sync::store {
   std::string tenant_;
   tenant_hash hash_;
   bool known_ = false;
+  // Numbers of users who asked lately. A user's number is never changed, so it is good for every later snapshot.
+  struct text_hash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view text) const { return hash64(text, 0); }
+  };
+  static constexpr std::size_t known_users_max = 4'096;
+  std::unordered_map<std::string, sync::user_number, text_hash, std::equal_to<>> user_numbers_;
   std::optional<error> failure_;
   std::vector<feed_slot_view> slots_; // of the row that is being read
 };

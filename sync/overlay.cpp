@@ -6,7 +6,7 @@ namespace mooring::sync {
 
 row_key overlay::key_of_entry(const entry& at) {
   if (!at.by_number) return key_of(*at.newest);
-  if (const auto* row = std::get_if<device>(at.newest)) return device_number_key(row->number);
+  if (const auto* row = row_in<device>(*at.newest)) return device_number_key(row->number);
   return user_number_key(std::get<user>(*at.newest).number);
 }
 
@@ -67,7 +67,7 @@ void overlay::add(std::uint64_t batch, std::shared_ptr<const write_list> writes)
     switch (key.table) {
     case row_table::swept: continue; // the rules do not read it
     case row_table::feed_row: feed_[key.number] = {&w, batch}; continue;
-    case row_table::device: note(device_number_key(std::get<device>(w).number), w, batch, true); break;
+    case row_table::device: note(device_number_key(row_in<device>(w)->number), w, batch, true); break;
     case row_table::user: note(user_number_key(std::get<user>(w).number), w, batch, true); break;
     default: break;
     }
@@ -92,7 +92,7 @@ void overlay::forget_upto(std::uint64_t batch) {
         if (at != feed_.end() && at->second.second == oldest.number) feed_.erase(at);
         continue;
       }
-      case row_table::device: drop(device_number_key(std::get<device>(w).number), oldest.number); break;
+      case row_table::device: drop(device_number_key(row_in<device>(w)->number), oldest.number); break;
       case row_table::user: drop(user_number_key(std::get<user>(w).number), oldest.number); break;
       default: break;
       }
@@ -118,7 +118,7 @@ template<class T> std::optional<T> overlay::look(const row_key& key, bool& hit) 
   const auto* w = find(key);
   hit = w != nullptr;
   if (!hit) return std::nullopt;
-  if (const auto* row = std::get_if<T>(w)) return *row;
+  if (const auto* row = row_in<T>(*w)) return *row;
   return std::nullopt; // deleted
 }
 

@@ -5,9 +5,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
+#include "sync/boxed.hpp"
 #include "sync/model.hpp"
 
 namespace mooring::sync {
@@ -40,10 +42,21 @@ struct delete_operation { user_number user; device_number device; std::string op
 // Everything up to here that expires was removed from the feed: older cursors must resync.
 struct put_swept_position { position upto; };
 
-// A put of a struct replaces the row of its identity.
-using write = std::variant<tenant_counters, entity, conflict, device, user, policy, idempotency_record,
+// A put of a struct replaces the row of its identity. The large ones are boxed: an upload is a dozen small writes, and the
+// overlay keeps thousands of them.
+using write = std::variant<tenant_counters, entity, boxed<conflict>, boxed<device>, user, policy, idempotency_record,
                            operation_record, feed_row, delete_entity, delete_feed_row, delete_conflict,
                            delete_idempotency, delete_operation, put_swept_position>;
+
+// The row that `w` puts, or null when it is another kind.
+template<class Row> const Row* row_in(const write& w) {
+  if constexpr (std::is_same_v<Row, conflict> || std::is_same_v<Row, device>) {
+    const auto* const held = std::get_if<boxed<Row>>(&w);
+    return held != nullptr ? &**held : nullptr;
+  } else {
+    return std::get_if<Row>(&w);
+  }
+}
 
 // In order; a later write of the same identity wins.
 using write_list = std::vector<write>;
