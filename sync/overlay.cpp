@@ -60,20 +60,24 @@ void overlay::drop(const row_key& key, std::uint64_t batch) {
   }
 }
 
-void overlay::add(std::uint64_t batch, std::shared_ptr<const write_list> writes) {
-  MOORING_CHECK(batches_.empty() || batch > batches_.back().number, "batch numbers grow");
-  for (const auto& w : *writes) {
+void overlay::show(const pending& batch) {
+  for (const auto& w : *batch.writes) {
     const auto key = key_of(w);
     switch (key.table) {
     case row_table::swept: continue; // the rules do not read it
-    case row_table::feed_row: feed_[key.number] = {&w, batch}; continue;
-    case row_table::device: note(device_number_key(row_in<device>(w)->number), w, batch, true); break;
-    case row_table::user: note(user_number_key(std::get<user>(w).number), w, batch, true); break;
+    case row_table::feed_row: feed_[key.number] = {&w, batch.number}; continue;
+    case row_table::device: note(device_number_key(row_in<device>(w)->number), w, batch.number, true); break;
+    case row_table::user: note(user_number_key(std::get<user>(w).number), w, batch.number, true); break;
     default: break;
     }
-    note(key, w, batch, false);
+    note(key, w, batch.number, false);
   }
+}
+
+void overlay::add(std::uint64_t batch, std::shared_ptr<const write_list> writes) {
+  MOORING_CHECK(batches_.empty() || batch > batches_.back().number, "batch numbers grow");
   batches_.push_back({batch, std::move(writes)});
+  show(batches_.back());
 }
 
 void overlay::add(std::uint64_t batch, const write_list& writes) {
@@ -105,6 +109,16 @@ void overlay::forget_upto(std::uint64_t batch) {
     table_.clear();
     table_.shrink_to_fit();
   }
+}
+
+void overlay::forget_from(std::uint64_t batch) {
+  if (batches_.empty() || batches_.back().number < batch) return;
+  while (!batches_.empty() && batches_.back().number >= batch) batches_.pop_back();
+  // Which older batch wrote a row before the refused ones did is not kept: what stays is shown anew.
+  table_.assign(table_.size() > 4096 && batches_.empty() ? 0 : table_.size(), {});
+  used_ = 0;
+  feed_.clear();
+  for (const auto& one : batches_) show(one);
 }
 
 void overlay::clear() {

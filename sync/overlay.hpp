@@ -30,8 +30,10 @@ class overlay final : public store {
   void add(std::uint64_t batch, std::shared_ptr<const write_list> writes);
   void add(std::uint64_t batch, const write_list& writes); // copies
   void forget_upto(std::uint64_t batch);
-  // All that is pending was lost (the leader stepped down).
-  void clear();
+  // These batches were refused and will never be in the store below: rows look as if they had not been. Their
+  // numbers may be used again. Costs about 50 ns for each row that stays pending.
+  void forget_from(std::uint64_t batch);
+  void clear(); // all of them
 
   std::size_t pending_batches() const { return batches_.size(); }
   std::size_t pending_rows() const { return used_; }
@@ -66,6 +68,7 @@ class overlay final : public store {
   std::size_t slot_of(const row_key& key, std::uint64_t hash) const; // the entry's place, or the free one
   const write* find(const row_key& key) const;
   void note(const row_key& key, const write& w, std::uint64_t batch, bool by_number);
+  void show(const pending& batch); // its writes are the newest
   void drop(const row_key& key, std::uint64_t batch);
   void grow();
 

@@ -144,10 +144,18 @@ TEST_CASE(
     memory_store below, applied;
     overlay over(below);
     std::deque<std::pair<std::uint64_t, write_list>> pending;
-    std::uint64_t number = 0;
+    std::uint64_t number = 0, forgotten = 0;
     position next = 1;
     for (int step = 0; step < 40; ++step) {
-      if (below_10(3) != 0) {
+      const auto what = below_10(8);
+      if (what == 7) { // the newest are refused, and were never there
+        for (auto n = below_10(static_cast<unsigned>(pending.size()) + 1); n > 0; --n) pending.pop_back();
+        const auto from = (pending.empty() ? forgotten : pending.back().first) + 1;
+        over.forget_from(from);
+        applied = below;
+        for (const auto& one : pending) applied.apply(one.second);
+        if (below_10(2) == 0) number = from - 1; // numbers may be used again
+      } else if (what < 5) {
         write_list batch;
         std::vector<position> made;
         for (auto n = below_10(6) + 1; n > 0; --n) {
@@ -203,7 +211,7 @@ TEST_CASE(
       } else if (!pending.empty()) {
         for (auto n = below_10(static_cast<unsigned>(pending.size())) + 1; n > 0; --n) {
           below.apply(pending.front().second);
-          number = std::max(number, pending.front().first);
+          forgotten = pending.front().first;
           if (n == 1) over.forget_upto(pending.front().first);
           pending.pop_front();
         }
@@ -227,6 +235,35 @@ TEST_CASE(
       REQUIRE(over.pending_batches() == pending.size());
     }
   }
+}
+
+TEST_CASE("refused batches leave what the older ones wrote, and what is stored, in sight") {
+  memory_store below;
+  below.put(some_entity("a", 1));
+  below.put(some_row(10, {10}));
+  overlay over(below);
+  over.add(1, {some_entity("a", 2), some_entity("b", 1), tenant_counters{"t", 1, 1, 7}});
+  over.add(2, {delete_entity{domain::task, 0, "a"}, delete_feed_row{10}, tenant_counters{"t", 2, 1, 8}});
+  over.add(3, {some_entity("a", 9), some_entity("c", 1), user{"bob", 6}});
+  over.forget_from(4); // none
+  CHECK(over.pending_batches() == 3);
+  CHECK(over.find_entity(domain::task, 0, "a")->version == 9);
+  over.forget_from(2);
+  CHECK(over.pending_batches() == 1);
+  CHECK(over.find_entity(domain::task, 0, "a")->version == 2);
+  CHECK(over.find_entity(domain::task, 0, "b")->version == 1);
+  CHECK_FALSE(over.find_entity(domain::task, 0, "c").has_value());
+  CHECK_FALSE(over.find_user("bob").has_value());
+  CHECK_FALSE(over.find_user(6).has_value());
+  CHECK(over.counters() == tenant_counters{"t", 1, 1, 7});
+  CHECK(over.find_feed_row(1)->key == 10);
+  over.add(2, {some_entity("c", 5)}); // the number again
+  CHECK(over.find_entity(domain::task, 0, "c")->version == 5);
+  over.forget_from(1);
+  CHECK(over.pending_batches() == 0);
+  CHECK(over.pending_rows() == 0);
+  CHECK(over.find_entity(domain::task, 0, "a")->version == 1);
+  CHECK_FALSE(over.find_entity(domain::task, 0, "b").has_value());
 }
 
 TEST_CASE("a large burst passes through and leaves nothing behind") {
