@@ -41,15 +41,18 @@ void overlay::note(const row_key& key, const write& w, std::uint64_t batch, bool
   auto& at = table_[slot_of(key, hash)];
   if (at.newest == nullptr) ++used_;
   at = {hash, &w, batch, by_number};
+  hashes_.push_back(hash);
 }
 
-void overlay::drop(const row_key& key, std::uint64_t batch) {
-  if (used_ == 0) return;
-  auto hole = slot_of(key, key.hash());
-  if (table_[hole].newest == nullptr || table_[hole].batch != batch) return; // a newer batch wrote it again
+// Two rows of one batch may have one hash: then each call drops one of them.
+void overlay::drop(std::uint64_t hash, std::uint64_t batch) {
+  const auto mask = table_.size() - 1;
+  auto hole = hash & mask;
+  while (table_[hole].newest != nullptr && !(table_[hole].hash == hash && table_[hole].batch == batch))
+    hole = (hole + 1) & mask;
+  if (table_[hole].newest == nullptr) return; // a newer batch wrote it again
   --used_;
   // What was placed behind the hole because of it moves up, so that no search ends too early.
-  const auto mask = table_.size() - 1;
   table_[hole] = {};
   for (auto next = (hole + 1) & mask; table_[next].newest != nullptr; next = (next + 1) & mask) {
     const auto home = table_[next].hash & mask;
@@ -60,18 +63,24 @@ void overlay::drop(const row_key& key, std::uint64_t batch) {
   }
 }
 
-void overlay::show(const pending& batch) {
+void overlay::show(pending& batch) {
+  const auto rows_before = hashes_.size(), feed_rows_before = feed_keys_.size();
   for (const auto& w : *batch.writes) {
     const auto key = key_of(w);
     switch (key.table) {
     case row_table::swept: continue; // the rules do not read it
-    case row_table::feed_row: feed_[key.number] = {&w, batch.number}; continue;
+    case row_table::feed_row:
+      feed_[key.number] = {&w, batch.number};
+      feed_keys_.push_back(key.number);
+      continue;
     case row_table::device: note(device_number_key(row_in<device>(w)->number), w, batch.number, true); break;
     case row_table::user: note(user_number_key(std::get<user>(w).number), w, batch.number, true); break;
     default: break;
     }
     note(key, w, batch.number, false);
   }
+  batch.rows = static_cast<std::uint32_t>(hashes_.size() - rows_before);
+  batch.feed_rows = static_cast<std::uint32_t>(feed_keys_.size() - feed_rows_before);
 }
 
 void overlay::add(std::uint64_t batch, std::shared_ptr<const write_list> writes) {
@@ -87,20 +96,10 @@ void overlay::add(std::uint64_t batch, const write_list& writes) {
 void overlay::forget_upto(std::uint64_t batch) {
   while (!batches_.empty() && batches_.front().number <= batch) {
     const auto& oldest = batches_.front();
-    for (const auto& w : *oldest.writes) {
-      const auto key = key_of(w);
-      switch (key.table) {
-      case row_table::swept: continue;
-      case row_table::feed_row: {
-        const auto at = feed_.find(key.number);
-        if (at != feed_.end() && at->second.second == oldest.number) feed_.erase(at);
-        continue;
-      }
-      case row_table::device: drop(device_number_key(row_in<device>(w)->number), oldest.number); break;
-      case row_table::user: drop(user_number_key(std::get<user>(w).number), oldest.number); break;
-      default: break;
-      }
-      drop(key, oldest.number);
+    for (auto left = oldest.rows; left > 0; --left, hashes_.pop_front()) drop(hashes_.front(), oldest.number);
+    for (auto left = oldest.feed_rows; left > 0; --left, feed_keys_.pop_front()) {
+      const auto at = feed_.find(feed_keys_.front());
+      if (at != feed_.end() && at->second.second == oldest.number) feed_.erase(at);
     }
     batches_.pop_front();
   }
@@ -118,13 +117,17 @@ void overlay::forget_from(std::uint64_t batch) {
   table_.assign(table_.size() > 4096 && batches_.empty() ? 0 : table_.size(), {});
   used_ = 0;
   feed_.clear();
-  for (const auto& one : batches_) show(one);
+  hashes_.clear();
+  feed_keys_.clear();
+  for (auto& one : batches_) show(one);
 }
 
 void overlay::clear() {
   table_.clear();
   used_ = 0;
   feed_.clear();
+  hashes_.clear();
+  feed_keys_.clear();
   batches_.clear();
 }
 

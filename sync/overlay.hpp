@@ -62,14 +62,15 @@ class overlay final : public store {
   struct pending {
     std::uint64_t number = 0;
     std::shared_ptr<const write_list> writes;
+    std::uint32_t rows = 0, feed_rows = 0; // how many of hashes_ and feed_keys_ are its
   };
 
   static row_key key_of_entry(const entry& at);
   std::size_t slot_of(const row_key& key, std::uint64_t hash) const; // the entry's place, or the free one
   const write* find(const row_key& key) const;
   void note(const row_key& key, const write& w, std::uint64_t batch, bool by_number);
-  void show(const pending& batch); // its writes are the newest
-  void drop(const row_key& key, std::uint64_t batch);
+  void show(pending& batch); // its writes are the newest
+  void drop(std::uint64_t hash, std::uint64_t batch);
   void grow();
 
   // The pending row as T; `hit` tells whether it is pending at all (then nothing means deleted).
@@ -81,6 +82,9 @@ class overlay final : public store {
   std::map<position, std::pair<const write*, std::uint64_t>>
       feed_; // pending feed rows and deletes by key, with batch
   std::deque<pending> batches_;
+  // What the batches wrote, in their order: a batch is forgotten without a look at its rows, which have left the caches.
+  std::deque<std::uint64_t> hashes_;
+  std::deque<position> feed_keys_;
 };
 
 } // namespace mooring::sync
