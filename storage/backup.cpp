@@ -10,9 +10,7 @@
 #include <optional>
 #include <set>
 
-#define XXH_INLINE_ALL
-#include <xxhash.h>
-
+#include "storage/content_hash.hpp"
 #include "storage/data_folder.hpp"
 #include "storage/files.hpp"
 
@@ -23,7 +21,6 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view title = "mooring backup\n";
-constexpr std::size_t manifest_bytes_max = 1 << 20;
 
 std::string hex_of(std::uint64_t value, int digits) {
   char text[20];
@@ -56,13 +53,7 @@ result<backup_file> read_through(const fs::path& from, std::string name, const f
     out.emplace(*to, O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (out->fd() < 0) return os_error("creating " + to->string(), errno);
   }
-  XXH3_state_t* state = XXH3_createState();
-  XXH3_128bits_reset(state);
-  const struct free_state {
-    XXH3_state_t* state;
-    ~free_state() { XXH3_freeState(state); }
-  } freed{state};
-
+  content_hash hash;
   std::vector<char> buffer(1 << 20);
   backup_file file{.path = std::move(name), .bytes = 0, .hash = {}};
   for (;;) {
@@ -70,7 +61,7 @@ result<backup_file> read_through(const fs::path& from, std::string name, const f
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return os_error("reading " + from.string(), errno);
     if (got == 0) break;
-    XXH3_128bits_update(state, buffer.data(), static_cast<std::size_t>(got));
+    hash.add({buffer.data(), static_cast<std::size_t>(got)});
     file.bytes += static_cast<std::uint64_t>(got);
     for (ssize_t put = 0; out && put < got;) {
       const auto now = ::write(out->fd(), buffer.data() + put, static_cast<std::size_t>(got - put));
@@ -79,27 +70,8 @@ result<backup_file> read_through(const fs::path& from, std::string name, const f
     }
   }
   if (out && (::fsync(out->fd()) != 0 || !out->close())) return os_error("flushing " + to->string(), errno);
-  const auto digest = XXH3_128bits_digest(state);
-  file.hash = {digest.low64, digest.high64};
+  file.hash = hash.digest();
   return file;
-}
-
-std::string shard_file_name(unsigned n) {
-  return "shards/" + std::to_string(n) + "/data.mdb";
-}
-
-std::string to_text(const backup_manifest& manifest) {
-  std::string text(title);
-  text.append("format ").append(std::to_string(manifest.format));
-  text.append("\nshards ").append(std::to_string(manifest.shards));
-  text.append("\ncreated ").append(to_string(manifest.created_at)).append("\n");
-  for (const auto& file : manifest.files) {
-    text.append("file ").append(hex_of(file.hash.high, 16)).append(hex_of(file.hash.low, 16)).append(" ");
-    text.append(std::to_string(file.bytes)).append(" ").append(file.path).append("\n");
-  }
-  const auto checksum = crc32c(text); // of all lines before
-  text.append("checksum ").append(hex_of(checksum, 8)).append("\n");
-  return text;
 }
 
 // The words of the next line, taken off the front of `text`.
@@ -186,6 +158,24 @@ bool is_empty_folder(const fs::path& path) {
 
 } // namespace
 
+std::string shard_file_name(unsigned n) {
+  return "shards/" + std::to_string(n) + "/data.mdb";
+}
+
+std::string manifest_text(const backup_manifest& manifest) {
+  std::string text(title);
+  text.append("format ").append(std::to_string(manifest.format));
+  text.append("\nshards ").append(std::to_string(manifest.shards));
+  text.append("\ncreated ").append(to_string(manifest.created_at)).append("\n");
+  for (const auto& file : manifest.files) {
+    text.append("file ").append(hex_of(file.hash.high, 16)).append(hex_of(file.hash.low, 16)).append(" ");
+    text.append(std::to_string(file.bytes)).append(" ").append(file.path).append("\n");
+  }
+  const auto checksum = crc32c(text); // of all lines before
+  text.append("checksum ").append(hex_of(checksum, 8)).append("\n");
+  return text;
+}
+
 result<void> prepare_backup(const fs::path& out) {
   std::error_code failed;
   if (fs::exists(out, failed)) return error{error_code::bad_user_input, out.string() + " exists already"};
@@ -217,7 +207,7 @@ result<backup_manifest> finish_backup(const fs::path& data, const fs::path& out,
     if (!file) return file.failure();
     manifest.files.push_back(std::move(*file));
   }
-  if (auto written = write_file(out / "manifest", to_text(manifest), 0600); !written)
+  if (auto written = write_file(out / "manifest", manifest_text(manifest), 0600); !written)
     return written.failure();
   return manifest;
 }

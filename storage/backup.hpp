@@ -6,15 +6,15 @@
 //   OUT/jwt.secret           when the node has one
 //   OUT/shards/N/data.mdb
 //
-// A running node calls prepare_backup, back_up_shard on each shard's thread (or any other: copying needs no
-// lock), then finish_backup. A tool calls back_up_folder, with or without a running node. docs/data_file.md,
-// "Backups". Failures: as of files.hpp; bad_user_input when a target exists; internal, saying which file is
+// A tool calls back_up_folder, with or without a running node on the folder; over the network it is backup_stream.hpp.
+// docs/data_file.md, "Backups". Failures: as of files.hpp; bad_user_input when a target exists; internal, saying which file is
 // damaged.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/hash.hpp"
@@ -40,6 +40,11 @@ struct backup_manifest {
   std::vector<backup_file> files;
   bool operator==(const backup_manifest&) const = default;
 };
+
+inline constexpr std::size_t manifest_bytes_max = 1 << 20;
+inline constexpr std::string_view secret_file_name = "jwt.secret";
+std::string shard_file_name(unsigned n); // "shards/N/data.mdb"
+std::string manifest_text(const backup_manifest& manifest);
 
 // Makes OUT, which must not exist.
 result<void> prepare_backup(const std::filesystem::path& out);

@@ -27,6 +27,8 @@ namespace {
 constexpr std::size_t key_bytes_max = 511;
 constexpr std::uint64_t room_cache_ms = 100;
 constexpr std::uint64_t map_step_bytes = 1ull << 20;
+// With less above the reserve, room is not only counted but taken. Ordinary commits are spared the call.
+constexpr std::int64_t nearly_full_bytes = 256ll << 20;
 
 std::int64_t coarse_now_ms() {
   timespec now{};
@@ -146,6 +148,8 @@ struct environment::impl : std::enable_shared_from_this<environment::impl> {
 
   std::atomic<std::int64_t> room_checked_ms{-1};
   std::atomic<std::int64_t> room_bytes{0}; // above the reserve, less what was granted since the check
+  std::atomic<std::int64_t> reserve_bytes{0}; // as of that check
+  std::uint64_t kept_upto = 0; // of the data file: blocks behind its end that are taken already
 
   ~impl() {
     if (env) mdb_env_close(env);
@@ -168,6 +172,14 @@ struct environment::impl : std::enable_shared_from_this<environment::impl> {
     if (--snapshots == 0) gate_changed.notify_all();
   }
   std::int64_t measure_room();
+  std::uint64_t used_bytes() const; // of the data file, free pages among them
+  std::uint64_t map_bytes() const;
+  std::uint64_t free_page_bytes() const;
+  std::uint64_t kept_bytes() const {
+    const auto used = used_bytes();
+    return kept_upto > used ? kept_upto - used : 0;
+  }
+  bool keep(std::uint64_t bytes);
 };
 
 struct read_transaction::impl {
@@ -537,7 +549,8 @@ result<write_transaction> environment::begin_write() {
   return made;
 }
 
-// Free bytes of the file system above the reserve; negative when the reserve is touched.
+// Free bytes of the file system above the reserve, with what is kept for us; negative when the reserve is
+// touched.
 std::int64_t environment::impl::measure_room() {
   struct statvfs disk {};
   if (::statvfs(options.folder.c_str(), &disk) != 0) return 0;
@@ -545,42 +558,130 @@ std::int64_t environment::impl::measure_room() {
   const auto total = static_cast<double>(disk.f_blocks) * static_cast<double>(disk.f_frsize);
   const auto reserve =
       std::max(static_cast<double>(options.disk_reserve_bytes), total * options.disk_reserve_share);
-  return static_cast<std::int64_t>(available - reserve);
+  reserve_bytes.store(static_cast<std::int64_t>(reserve), std::memory_order_relaxed);
+  return static_cast<std::int64_t>(available + static_cast<double>(kept_bytes()) - reserve);
 }
 
-bool environment::has_room_for(std::uint64_t bytes) {
-  const auto wanted = static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, INT64_MAX));
+std::uint64_t environment::impl::used_bytes() const {
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  if (mdb_env_info(env, &info) != 0 || mdb_env_stat(env, &stat) != 0) return 0;
+  return (static_cast<std::uint64_t>(info.me_last_pgno) + 1) * stat.ms_psize;
+}
+
+std::uint64_t environment::impl::map_bytes() const {
+  MDB_envinfo info{};
+  return mdb_env_info(env, &info) == 0 ? info.me_mapsize : 0;
+}
+
+namespace {
+
+// The table of free pages (handle 0) maps a transaction to a list: its length, then page numbers.
+std::uint64_t count_free_pages(MDB_txn* txn) {
+  std::uint64_t all = 0;
+  MDB_cursor* cursor = nullptr;
+  if (mdb_cursor_open(txn, 0, &cursor) != 0) return 0;
+  MDB_val key{}, value{};
+  while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
+    if (value.mv_size < sizeof(std::size_t)) continue;
+    std::size_t pages = 0;
+    std::memcpy(&pages, value.mv_data, sizeof pages);
+    all += pages;
+  }
+  mdb_cursor_close(cursor);
+  return all;
+}
+
+} // namespace
+
+// REQUIRES: the writer's thread, which is the only one to replace the map.
+std::uint64_t environment::impl::free_page_bytes() const {
+  MDB_txn* txn = nullptr;
+  if (mdb_txn_begin(env, nullptr, MDB_RDONLY, &txn) != 0) return 0;
+  MDB_stat stat{};
+  const std::uint64_t page_bytes = mdb_env_stat(env, &stat) == 0 ? stat.ms_psize : 0;
+  const auto pages = count_free_pages(txn);
+  mdb_txn_abort(txn);
+  return pages * page_bytes;
+}
+
+// Takes blocks for `bytes` behind the pages in use. The file's size stays what LMDB made it.
+bool environment::impl::keep(std::uint64_t bytes) {
+  const auto used = used_bytes();
+  const auto wanted = used + round_up(bytes, map_step_bytes);
+  if (kept_upto >= used + bytes) return true;
+  int fd = -1;
+  if (mdb_env_get_fd(env, &fd) != 0) return false;
+  if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(used), static_cast<off_t>(wanted - used)) == 0) {
+    kept_upto = wanted;
+    return true;
+  }
+  // A file system that cannot keep blocks: then what was counted must do.
+  return errno != ENOSPC && errno != EDQUOT && errno != EFBIG;
+}
+
+bool environment::has_room_for(std::uint64_t usual, std::uint64_t most) {
+  const auto as_signed = [](std::uint64_t bytes) {
+    return static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, INT64_MAX / 4));
+  };
+  const auto fits = [&](std::int64_t room) {
+    return room >= as_signed(usual) &&
+           room + impl_->reserve_bytes.load(std::memory_order_relaxed) >= as_signed(most);
+  };
+  const auto bytes = std::max(usual, most);
+  const auto end = impl_->used_bytes();
+  const auto most_end = std::max<std::uint64_t>(impl_->options.map_bytes_max, impl_->map_bytes());
+  if (bytes > most_end || end > most_end - bytes) { // only pages that became free may be used
+    const auto left = most_end > end ? most_end - end : 0;
+    if (left + impl_->free_page_bytes() < bytes) return false;
+  }
   const auto now = coarse_now_ms();
   const auto checked = impl_->room_checked_ms.load(std::memory_order_relaxed);
   if (checked >= 0 && now - checked < static_cast<std::int64_t>(room_cache_ms)) {
     // What was granted since the last look counts as used; only a "no" is worth another look at once.
-    if (impl_->room_bytes.fetch_sub(wanted, std::memory_order_relaxed) >= wanted) return true;
+    const auto room = impl_->room_bytes.load(std::memory_order_relaxed);
+    if (room >= nearly_full_bytes && fits(room)) {
+      impl_->room_bytes.store(room - as_signed(usual), std::memory_order_relaxed);
+      return true;
+    }
   }
   const auto room = impl_->measure_room();
-  impl_->room_bytes.store(room - wanted, std::memory_order_relaxed);
+  impl_->room_bytes.store(room - as_signed(usual), std::memory_order_relaxed);
   impl_->room_checked_ms.store(now, std::memory_order_relaxed);
-  return room >= wanted;
+  if (!fits(room)) return false;
+  return room >= nearly_full_bytes || impl_->keep(usual);
+}
+
+bool environment::can_write(std::uint64_t bytes) {
+  if (impl_->kept_bytes() >= bytes) return true;
+  const auto wanted = static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, INT64_MAX / 4));
+  const auto now = coarse_now_ms();
+  if (now - impl_->room_checked_ms.load(std::memory_order_relaxed) < static_cast<std::int64_t>(room_cache_ms) &&
+      impl_->room_bytes.load(std::memory_order_relaxed) >= nearly_full_bytes + wanted)
+    return true;
+  const auto room = impl_->measure_room();
+  impl_->room_bytes.store(room, std::memory_order_relaxed);
+  impl_->room_checked_ms.store(now, std::memory_order_relaxed);
+  return room + impl_->reserve_bytes.load(std::memory_order_relaxed) >= wanted || impl_->free_page_bytes() >= bytes;
 }
 
 std::uint64_t environment::map_room() {
-  MDB_envinfo info{};
-  MDB_stat stat{};
-  if (mdb_env_info(impl_->env, &info) != 0 || mdb_env_stat(impl_->env, &stat) != 0) return 0;
-  const auto used = (static_cast<std::uint64_t>(info.me_last_pgno) + 1) * stat.ms_psize;
-  return info.me_mapsize > used ? info.me_mapsize - used : 0;
+  const auto used = impl_->used_bytes(), mapped = impl_->map_bytes();
+  return mapped > used ? mapped - used : 0;
 }
 
-result<void> environment::grow(std::uint64_t bytes) {
+result<void> environment::grow(std::uint64_t bytes, growth kind) {
   MOORING_CHECK(!impl_->writing.load(), "no write transaction while the map grows");
-  if (!has_room_for(bytes)) return error{error_code::storage_full, "the disk's reserve is reached"};
+  if (kind == growth::ordinary && !has_room_for(bytes)) return error{error_code::storage_full, "the disk's reserve is reached"};
   MDB_envinfo info{};
   if (const int code = mdb_env_info(impl_->env, &info); code != 0)
     return lmdb_error("reading the map's size", code);
   const auto present = static_cast<std::uint64_t>(info.me_mapsize);
   const auto most = impl_->options.map_bytes_max / 4096 * 4096;
-  if (present >= most || bytes > most - present)
+  if (kind == growth::ordinary && (present >= most || bytes > most - present))
     return error{error_code::storage_full, "the data file has reached its configured maximum"};
-  const auto target = std::min(most, round_up(std::max(present * 2, present + bytes), map_step_bytes));
+  const auto target = std::max(std::min(most, round_up(std::max(present * 2, present + bytes), map_step_bytes)),
+                               round_up(present + bytes, 4096));
 
   std::unique_lock lock(impl_->gate_mutex);
   if (impl_->broken) return *impl_->broken;
@@ -623,42 +724,42 @@ int copy_through_own_map(const char* folder, std::uint64_t map_bytes, int target
 result<void> environment::copy_to(const std::filesystem::path& target) {
   const int fd = ::open(target.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return os_error("creating " + target.string(), errno);
-
-  result<void> done;
-  if (auto entered = impl_->enter(); !entered) {
-    done = entered;
-  } else {
-    MDB_txn* pin = nullptr;
-    MDB_envinfo info{};
-    int code = mdb_txn_begin(impl_->env, nullptr, MDB_RDONLY, &pin);
-    if (code == 0) code = mdb_env_info(impl_->env, &info);
-    std::multiset<std::int64_t>::iterator mark;
-    {
-      // The pin reads no page, so the map may be replaced under it.
-      std::lock_guard lock(impl_->gate_mutex);
-      mark = impl_->pins.insert(coarse_now_ms());
-      if (--impl_->snapshots == 0) impl_->gate_changed.notify_all();
-    }
-    // The file may outgrow the map while the copy starts; LMDB then says MAP_RESIZED and a larger one is
-    // tried.
-    for (std::uint64_t bytes = info.me_mapsize * 2; code == 0; bytes *= 2) {
-      code = copy_through_own_map(impl_->options.folder.c_str(), bytes, fd);
-      if (code != MDB_MAP_RESIZED || bytes > impl_->options.map_bytes_max * 4) break;
-      code = 0;
-    }
-    {
-      std::lock_guard lock(impl_->gate_mutex);
-      if (pin) mdb_txn_abort(pin);
-      impl_->pins.erase(mark);
-      impl_->gate_changed.notify_all();
-    }
-    if (code != 0) done = lmdb_error(("copying to " + target.string()).c_str(), code);
-  }
+  auto done = copy_into(fd, target.string());
   if (done.ok() && ::fsync(fd) != 0) done = os_error("flushing " + target.string(), errno);
   if (::close(fd) != 0 && done.ok()) done = os_error("closing " + target.string(), errno);
   if (done.ok()) done = flush_folder(parent_of(target));
   if (!done.ok()) ::unlink(target.c_str());
   return done;
+}
+
+result<void> environment::copy_into(int descriptor, const std::string& name) {
+  if (auto entered = impl_->enter(); !entered) return entered;
+  MDB_txn* pin = nullptr;
+  MDB_envinfo info{};
+  int code = mdb_txn_begin(impl_->env, nullptr, MDB_RDONLY, &pin);
+  if (code == 0) code = mdb_env_info(impl_->env, &info);
+  std::multiset<std::int64_t>::iterator mark;
+  {
+    // The pin reads no page, so the map may be replaced under it.
+    std::lock_guard lock(impl_->gate_mutex);
+    mark = impl_->pins.insert(coarse_now_ms());
+    if (--impl_->snapshots == 0) impl_->gate_changed.notify_all();
+  }
+  // The file may outgrow the map while the copy starts; LMDB then says MAP_RESIZED, before it has written anything, and
+  // a larger one is tried.
+  for (std::uint64_t bytes = info.me_mapsize * 2; code == 0; bytes *= 2) {
+    code = copy_through_own_map(impl_->options.folder.c_str(), bytes, descriptor);
+    if (code != MDB_MAP_RESIZED || bytes > impl_->options.map_bytes_max * 4) break;
+    code = 0;
+  }
+  {
+    std::lock_guard lock(impl_->gate_mutex);
+    if (pin) mdb_txn_abort(pin);
+    impl_->pins.erase(mark);
+    impl_->gate_changed.notify_all();
+  }
+  if (code != 0) return lmdb_error(("copying to " + name).c_str(), code);
+  return {};
 }
 
 environment_stats environment::stats() {
@@ -673,18 +774,7 @@ environment_stats environment::stats() {
         all.page_bytes = stat.ms_psize;
         all.entries = stat.ms_entries;
       }
-      // The table of free pages (handle 0) maps a transaction to a list: its length, then page numbers.
-      MDB_cursor* cursor = nullptr;
-      if (mdb_cursor_open(txn, 0, &cursor) == 0) {
-        MDB_val key{}, value{};
-        while (mdb_cursor_get(cursor, &key, &value, MDB_NEXT) == 0) {
-          if (value.mv_size < sizeof(std::size_t)) continue;
-          std::size_t pages = 0;
-          std::memcpy(&pages, value.mv_data, sizeof pages);
-          all.free_pages += pages;
-        }
-        mdb_cursor_close(cursor);
-      }
+      all.free_pages = count_free_pages(txn);
       mdb_txn_abort(txn);
     }
     impl_->leave();
