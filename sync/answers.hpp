@@ -77,4 +77,9 @@ struct resolution_answer { // ConflictResolutionResponseType
   std::optional<item_error> failure;
 };
 
+struct push_answer { // PushSubscriptionType
+  std::string device_id;
+  push_setting setting;
+};
+
 } // namespace mooring::sync

@@ -129,4 +129,26 @@ struct set_conflict_policy {
   policy value;
 };
 
+struct set_push_subscription {
+  std::string device_id;
+  push_setting setting; // replaces the one of the same domain
+};
+
+// The two below are an administrator's. `devices` is how many they are meant for, counted by a query (count_devices)
+// just before; it is what they answer. 0: there is nobody, and nothing is written.
+struct trigger_sync {
+  domain_set domains = 0;
+  std::optional<std::string> user_id; // nothing: every user
+  std::string reason;
+  std::int32_t devices = 0;
+};
+
+struct broadcast {
+  std::string message;
+  document data; // may be absent
+  priority urgency = priority::normal;
+  std::optional<std::string> user_id, device_id; // nothing: every user, every device
+  std::int32_t devices = 0;
+};
+
 } // namespace mooring::sync

@@ -29,6 +29,11 @@ enum class domain : std::uint8_t {
 inline constexpr int domain_count = 9;
 constexpr bool is_record(domain d) { return d <= domain::metrics; }
 
+// A set of domains as bits; all_domains when the client named none.
+using domain_set = std::uint16_t;
+inline constexpr domain_set all_domains = (1u << domain_count) - 1;
+constexpr bool holds(domain_set set, domain d) { return (set >> static_cast<unsigned>(d)) & 1u; }
+
 enum class operation : std::uint8_t { create = 0, update = 1, remove = 2, sync = 3 }; // remove is DELETE in the API
 
 enum class strategy : std::uint8_t {
@@ -119,6 +124,24 @@ struct conflict {
   bool operator==(const conflict&) const = default;
 };
 
+// What one device wants pushed of a domain, or of every domain that has no setting of its own (sync/push.hpp).
+struct push_setting {
+  std::optional<domain> in; // nothing: every domain
+  bool active = true;
+  bool battery_saver = false;
+  priority least = priority::normal;
+  bool operator==(const push_setting&) const = default;
+};
+
+// What a device last uploaded of one domain.
+struct domain_state {
+  domain in = domain::voice;
+  std::int32_t last_version = 0; // that its last accepted edit ended at; 0: none yet, and always in record domains
+  instant last_sync_at;          // of its last accepted edit or record, duplicates too
+  std::int64_t stored = 0;       // edits and records of it that were stored, duplicates not counted
+  bool operator==(const domain_state&) const = default;
+};
+
 struct device {
   std::string id;
   device_number number = 0;
@@ -133,6 +156,8 @@ struct device {
   std::int64_t failed_sync_count = 0; // uploads with at least one failed item
   std::int64_t conflict_count = 0;
   position acknowledged = 0;
+  std::vector<push_setting> push;    // at most one for each domain and one for "every"; ascending, "every" first
+  std::vector<domain_state> domains; // ascending; a domain that it never uploaded to is absent
   std::int32_t priority() const { return priority_override.value_or(default_priority(type)); }
   bool operator==(const device&) const = default;
 };
@@ -175,6 +200,25 @@ struct operation_record {
   bool operator==(const operation_record&) const = default;
 };
 
+// The stored value of each enumerator is part of the data file.
+enum class notification_kind : std::uint8_t { trigger = 0, message = 1 };
+
+// What the node tells devices beside edits and conflicts: a call to sync, or a message. Written once, never changed; it
+// stands in the feed at its key and is swept with its slot.
+struct notification {
+  std::string id;                // "n" + its position in decimal
+  notification_kind kind = notification_kind::message;
+  user_number owner = 0;         // 0: every user of the tenant
+  device_number only_device = 0; // 0: every device of the owner, or of the tenant
+  domain_set domains = 0;        // of a trigger
+  std::string text;              // the reason of a trigger, the message
+  document data;                 // of a message; may be absent
+  priority urgency = priority::normal;
+  instant created_at;
+  position at = 0;               // key
+  bool operator==(const notification&) const = default;
+};
+
 enum class slot_kind : std::uint8_t { entity = 0, conflict = 1, notification = 2 };
 
 // One place in the feed. A slot names what changed; the reader loads the thing itself at its newest state.
@@ -183,7 +227,7 @@ struct feed_slot {
   slot_kind kind = slot_kind::entity;
   domain in = domain::voice;
   user_number owner = 0;          // 0: every user of the tenant may see it
-  std::string id;                 // the entity's or conflict's id
+  std::string id;                 // the entity's, conflict's or notification's id
   device_number device = 0;       // who made it, so that it is not pushed back
   operation what = operation::sync;
   priority urgency = priority::normal;

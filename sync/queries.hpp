@@ -14,11 +14,6 @@
 
 namespace mooring::sync {
 
-// A set of domains as bits; all_domains when the client named none.
-using domain_set = std::uint16_t;
-inline constexpr domain_set all_domains = (1u << domain_count) - 1;
-constexpr bool holds(domain_set set, domain d) { return (set >> static_cast<unsigned>(d)) & 1u; }
-
 struct get_entity { domain in; std::string id; };
 struct get_changes {
   domain_set domains = all_domains;
@@ -35,6 +30,21 @@ struct list_conflicts {
 struct list_devices {};
 struct get_device { std::string id; };
 struct list_policies {};
+// A page of what is to be pushed to a device: what its user may see, but its own edits and what is meant for other
+// devices. Push settings do not filter it: whoever sends asks passes_push (sync/push.hpp) with the page's `push`.
+// Failures: NOT_FOUND (no such device), FORBIDDEN (another user's, or the token is for another one), DEVICE_DEACTIVATED.
+struct get_feed {
+  std::string device_id;
+  std::optional<position> after; // nothing: from the device's acknowledged position
+  std::int32_t first = 256;      // events, at most
+};
+// These two fail as get_feed does; an administrator of the tenant may ask for every device's.
+struct list_push_subscriptions { std::string device_id; };
+struct get_device_sync_state { std::string device_id; };
+// Active devices of the tenant, of one user, or one device; who is not known counts 0.
+struct count_devices {
+  std::optional<std::string> user_id, device_id;
+};
 
 using query = std::variant<get_entity, get_changes, get_conflict, list_conflicts, list_devices, get_device, list_policies>;
 
@@ -74,6 +84,39 @@ struct device_answer {
   bool online = false;
   double health_score = 100;       // schema: 60 % success rate, 20 % recency of the last sync, 20 % freedom from conflicts
   std::int64_t pending_changes = 0;
+};
+
+// One thing to push: the slot, and what stands there by now. An entity is as it is in the snapshot that was read; it stands
+// at its newest position only, so slot and entity agree.
+struct feed_event {
+  feed_slot slot;
+  std::variant<entity_answer, conflict, notification> what;
+};
+
+struct feed_page {
+  user_number viewer = 0;        // the device's owner
+  device_number device = 0;
+  std::vector<push_setting> push;
+  std::vector<feed_event> events; // ascending positions
+  position from = 0;             // where it began: `after`, or the acknowledged position
+  position upto = 0;             // everything up to here was looked at, also what was left out; the next page's `after`
+  bool has_more = false;
+  bool must_resync = false;      // `from` was swept: no events, and `upto` is the present head
+};
+
+struct push_subscriptions {
+  std::string device_id;
+  std::vector<push_setting> settings;
+};
+
+// DeviceSyncStateType
+struct domain_sync_state {
+  domain_state is;
+  std::int64_t pending = 0; // changes of the domain that the device has not acknowledged
+};
+struct device_sync_state {
+  std::string device_id;
+  std::vector<domain_sync_state> domains; // ascending; those that the device uploaded to or has changes waiting in
 };
 
 using query_answer = std::variant<std::optional<entity_answer>, change_page, std::optional<conflict>, conflict_page,
