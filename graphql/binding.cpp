@@ -130,20 +130,39 @@ void bindings::add_abstract(std::string_view name, abstract_bound how) {
 
 void bindings::add_root(std::string_view type_name, std::string_view field_name, root_bound how) {
   const auto* type = schema_.find_type(type_name);
-  const auto full = std::string(type_name) + "." + std::string(field_name);
   if (type == nullptr || !is_root(schema_, type->id)) {
     mistakes_.push_back("\"" + std::string(type_name) + "\" is no root of the schema");
     return;
   }
-  const auto* field = type->find_field(field_name);
+  if (type->id == schema_.root(ast::operation_kind::subscription)) {
+    mistakes_.push_back(std::string(type_name) +
+                        " is the root of subscriptions: its fields are bound with stream()");
+    return;
+  }
+  add_resolver(*type, field_name, std::move(how));
+}
+
+void bindings::add_stream(std::string_view field_name, root_bound how) {
+  const auto root = schema_.root(ast::operation_kind::subscription);
+  if (root == no_type) {
+    mistakes_.push_back("\"" + std::string(field_name) +
+                        "\" is bound with stream(), but the schema has no subscriptions");
+    return;
+  }
+  add_resolver(schema_.type(root), field_name, std::move(how));
+}
+
+void bindings::add_resolver(const type& root, std::string_view field_name, root_bound how) {
+  const auto full = std::string(root.name) + "." + std::string(field_name);
+  const auto* field = root.find_field(field_name);
   if (field == nullptr) {
     mistakes_.push_back(full + " has a resolver, but the schema does not have it");
     return;
   }
-  auto& all = roots_[type->id];
-  all.resize(type->fields.size());
-  if (all[field->ordinal].resolve) mistakes_.push_back(full + " has two resolvers");
-  if (!how.resolve) mistakes_.push_back(full + " has an empty resolver");
+  auto& all = roots_[root.id];
+  all.resize(root.fields.size());
+  if (all[field->ordinal].bound()) mistakes_.push_back(full + " has two resolvers");
+  if (!how.bound()) mistakes_.push_back(full + " has an empty resolver");
   all[field->ordinal] = std::move(how);
 }
 
@@ -163,7 +182,7 @@ const abstract_bound* bindings::abstract_of(std::uint32_t type) const {
   return abstracts_[type] ? &*abstracts_[type] : nullptr;
 }
 const root_bound* bindings::root_of(std::uint32_t type, std::uint32_t field) const {
-  return field < roots_[type].size() && roots_[type][field].resolve ? &roots_[type][field] : nullptr;
+  return field < roots_[type].size() && roots_[type][field].bound() ? &roots_[type][field] : nullptr;
 }
 
 namespace {

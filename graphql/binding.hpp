@@ -16,6 +16,8 @@
 //   b.abstract<event>("SyncEvent", {"DataUpdateEvent", "CaughtUpEvent"},
 //       [](const event& x) { return x.data ? concrete::of(0, x.data) : concrete::of(1, &x.caught_up); });
 //   b.root<upload_view>("Mutation", "syncBatch", [](const field_call& call, responder answer) { … });
+//   b.stream<event>("syncEvents", [](const field_call& call, auto writer, auto answer) { … });  // of
+//   Subscription
 //
 // C++ types and what they may stand for:
 //   bool → Boolean            integers → Int (range-checked), Float, ID      float, double → Float
@@ -45,10 +47,12 @@
 
 #include "graphql/completer.hpp"
 #include "graphql/resolved.hpp"
+#include "graphql/subscription.hpp"
 
 namespace mooring::graphql {
 
 class schema;
+struct type;
 
 struct field_context {
   const void* context;              // what engine::execute was given
@@ -241,7 +245,9 @@ struct root_bound {
   const cpp_type* type = nullptr;
   const void* identity = nullptr; // of the whole C++ value, lists and optionals included
   field_writer write = nullptr;
-  resolver resolve;
+  resolver resolve;       // Query and Mutation
+  stream_resolver stream; // Subscription
+  bool bound() const { return resolve || stream; }
 };
 
 class bindings;
@@ -304,8 +310,16 @@ class bindings {
   // `type` is "Query" or "Mutation" as the schema names them; T is what `resolve` answers with
   // (resolved::of<T>).
   template<class T> void root(std::string_view type, std::string_view field, resolver resolve) {
-    add_root(type, field,
-             {&detail::described<T>, detail::identity_of<T>(), &detail::write_itself<T>, std::move(resolve)});
+    add_root(
+        type, field,
+        {&detail::described<T>, detail::identity_of<T>(), &detail::write_itself<T>, std::move(resolve), {}});
+  }
+  // A field of the schema's root for subscriptions; T is the C++ type of its events (what
+  // event_writer::write is given).
+  template<class T> void stream(std::string_view field, stream_resolver resolve) {
+    add_stream(
+        field,
+        {&detail::described<T>, detail::identity_of<T>(), &detail::write_itself<T>, {}, std::move(resolve)});
   }
 
   // The C++ enumerator of an argument (value::ordinal). REQUIRES: the enum is bound, once, as E.
@@ -333,6 +347,8 @@ class bindings {
                        const std::vector<std::pair<std::uint64_t, std::string_view>>& values);
   void add_abstract(std::string_view name, abstract_bound how);
   void add_root(std::string_view type, std::string_view field, root_bound how);
+  void add_stream(std::string_view field, root_bound how);
+  void add_resolver(const type& root, std::string_view field, root_bound how);
   const enum_bound& enum_of(const void* identity) const;
 
   const schema& schema_;

@@ -26,6 +26,7 @@
 #include "graphql/limits.hpp"
 #include "graphql/parser.hpp"
 #include "graphql/scalars.hpp"
+#include "graphql/subscription.hpp"
 #include "graphql/validation.hpp"
 
 namespace mooring::graphql {
@@ -64,7 +65,9 @@ struct request {
   json_value variables;            // absent, null or an object
   json_value extensions;           // absent, null or an object
   std::uint64_t request_id = 0;    // in errors as hexadecimal; 0: none
-  std::shared_ptr<void> context;   // handed to admit and to every resolver; kept until the response
+  std::shared_ptr<void> context;   // handed to admit and to every resolver; kept until the response, or the
+                                   // subscription's end
+  bool may_stream = false;         // true: whoever asks can take the events of a subscription
 };
 
 struct response {
@@ -74,6 +77,8 @@ struct response {
   // asks for the text (Apollo's clients expect HTTP 200).
   std::optional<error_code> refused;
   std::optional<std::int64_t> retry_after_ms;
+  // A subscription has begun: what its stream_resolver answered with. The body is empty then.
+  std::shared_ptr<void> source;
 };
 using response_handler = std::function<void(response)>;
 
@@ -94,8 +99,9 @@ class engine {
   engine& operator=(const engine&) = delete;
 
   // Calls `done` exactly once: before it returns, or on the thread of the last resolver's answer. Never
-  // blocks. The engine must outlive the response. A subscription operation is answered with BAD_USER_INPUT:
-  // this call has one answer.
+  // blocks. The engine must outlive the response, and the event_writers. A subscription is answered when its
+  // source is there, which is in response::source then, or why there is none; who cannot take its events
+  // (request::may_stream) gets BAD_USER_INPUT.
   void execute(const request& what, response_handler done) const;
 
   // The body of an answer that holds this one error, for requests that never get as far as execute.

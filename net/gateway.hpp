@@ -16,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/json.hpp"
 #include "base/time.hpp"
+#include "net/event_stream.hpp"
 
 namespace mooring::net {
 
@@ -52,6 +53,8 @@ struct graphql_answer {
   bool method_not_allowed = false;   // a mutation by GET
   std::optional<error_code> refused; // the code of the refusal, for the HTTP status
   std::optional<std::int64_t> retry_after_ms;
+  // Not null: a subscription has begun. The operation stays open, and the body is empty. WebSocket only.
+  std::shared_ptr<event_source> events;
 };
 
 using completion = std::function<void(graphql_answer)>;
