@@ -258,6 +258,7 @@ class bridge final : public net::gateway, public api::backend {
     what.extensions = request.extensions;
     what.address = request.remote_address;
     what.may_mutate = request.via != net::transport::http_get;
+    what.may_stream = request.via == net::transport::websocket;
     what.bytes = request.bytes;
     what.request_id = request.request_id;
     setting_.service->execute(what, [done = std::move(done)](api::service_answer made) {
@@ -267,6 +268,7 @@ class bridge final : public net::gateway, public api::backend {
       answer.method_not_allowed = made.method_not_allowed;
       answer.refused = made.response.refused;
       answer.retry_after_ms = made.response.retry_after_ms;
+      answer.events = std::static_pointer_cast<net::event_source>(made.response.source);
       done(std::move(answer));
     });
     where_.run(); // what was sent to actors of this home runs now, without a detour through the loop

@@ -322,6 +322,7 @@ void service::execute(const service_request& request, std::function<void(service
   what.extensions = request.extensions;
   what.request_id = request.request_id;
   what.context = context;
+  what.may_stream = request.may_stream;
   parts_->engine->execute(what, [at = std::move(context), done = std::move(done)](graphql::response response) {
     done({std::move(response), at->method_not_allowed});
   });

@@ -42,12 +42,13 @@ struct service_request {
   json_value variables, extensions;
   std::string_view address;        // for the rate limit
   bool may_mutate = true;          // false: HTTP GET
+  bool may_stream = false;         // true: a WebSocket, which can take events
   std::uint64_t bytes = 0;
   std::uint64_t request_id = 0;
 };
 
 struct service_answer {
-  graphql::response response;
+  graphql::response response;      // with a source: a subscription has begun, of what the backend made
   bool method_not_allowed = false; // a mutation by GET
 };
 
