@@ -169,17 +169,6 @@ export class Proxy {
   }
 }
 
-// mulberry32
-export function seeded(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
-
 // Quick pauses: tests break things on purpose, all the time.
 export const hasty = { backoff: { baseMs: 5, maximumMs: 100 }, acknowledgeAfterMs: 50, pollIntervalMs: 100 } as const;
 
