@@ -10,6 +10,8 @@
 #include "graphql/execution.hpp"
 #include "graphql/persisted.hpp"
 #include "graphql/prepared.hpp"
+#include "graphql/responses.hpp"
+#include "graphql/subscription_start.hpp"
 
 namespace mooring::graphql {
 
@@ -23,29 +25,6 @@ std::uint64_t random_seed() {
 bindings checked(bindings bound) {
   for (const auto& why : bound.check()) MOORING_CHECK(why.empty(), why.c_str());
   return bound;
-}
-
-response refused(const std::vector<document_error>& errors, std::uint64_t request_id) {
-  response out;
-  out.executed = false;
-  out.refused = errors.front().code;
-  out.body = "{\"errors\":[";
-  for (const auto& each : errors) {
-    if (out.body.back() == '}') out.body.push_back(',');
-    append_error(out.body, {each.message, to_string(each.code), is_retryable(each.code)}, each.locations,
-                 request_id);
-  }
-  out.body.append("]}");
-  return out;
-}
-
-response refused(const error& why, std::uint64_t request_id) {
-  response out;
-  out.executed = false;
-  out.refused = why.code;
-  out.retry_after_ms = why.retry_after_ms;
-  out.body = refusal_body(why, request_id);
-  return out;
 }
 
 // The two answers that Apollo's clients know by their codes.
@@ -153,8 +132,15 @@ void engine::execute(const request& what, response_handler done) const {
     }
   }
   if (facts.operation->kind == ast::operation_kind::subscription) {
-    done(refused(error{error_code::bad_user_input, "A subscription cannot be executed as a single request."},
-                 what.request_id));
+    if (what.may_stream && prepared.document->bytes() > in.options.subscribed_bytes_max)
+      done(refused(error{error_code::query_too_complex,
+                         "The document is too large for a subscription, which keeps it."},
+                   what.request_id));
+    else if (what.may_stream)
+      start_subscription(in.types, std::move(prepared.document), what, in.options.variable_errors_max,
+                         std::move(done));
+    else
+      done(refused(error{error_code::bad_user_input, "subscriptions need a WebSocket"}, what.request_id));
     return;
   }
   const auto run = std::make_shared<execution>(in.types, in.bound, std::move(prepared.document), what.context,

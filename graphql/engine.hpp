@@ -53,6 +53,9 @@ struct engine_options {
   // Prepared documents. Invalid ones are not kept: whoever sends them can always send another.
   std::size_t prepared_max = 1024;
   std::size_t prepared_bytes_max = 64 * 1024 * 1024;
+  // A subscription keeps its document for as long as it lasts: a larger one (prepared_document::bytes) is
+  // refused.
+  std::size_t subscribed_bytes_max = 512 * 1024;
   // Automatic persisted queries: texts by their SHA-256. `persisted_max` 0 switches them off.
   std::size_t persisted_max = 4096;
   std::size_t persisted_bytes_max = 16 * 1024 * 1024;

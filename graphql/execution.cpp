@@ -4,7 +4,8 @@
 
 #include "base/log.hpp"
 #include "graphql/error_json.hpp"
-#include "graphql/print.hpp"
+#include "graphql/operation_start.hpp"
+#include "graphql/responses.hpp"
 
 namespace mooring::graphql {
 
@@ -44,38 +45,20 @@ execution::~execution() {
 
 bool execution::begin(const json_value& variables, std::size_t variable_errors_max) {
   const auto& facts = document_->facts();
-  scope_ = {facts.variables, &facts.variable_numbers, {}};
   // Arguments that are coerced after execute has returned must not point into the request's buffers.
   const bool later = facts.nested_variables || (serial() && facts.root_fields.size() > 1);
-  std::vector<variable_fault> faults;
-  scope_.values = coerce_variables(types_, memory_, scope_, variables, {later, variable_errors_max}, faults);
-  if (!faults.empty()) {
-    std::vector<document_error> errors;
-    for (auto& each : faults)
-      errors.push_back({error_code::bad_user_input,
-                        std::move(each.message),
-                        {document_->document().locate(each.offset)},
-                        {}});
-    refuse(errors);
+  operation_start begun;
+  if (const auto errors =
+          start_operation(types_, *document_, memory_, variables, {later, variable_errors_max}, begun);
+      !errors.empty()) {
+    finished_ = true;
+    const auto done = std::move(done_);
+    done(refused(errors, request_id_));
     return false;
   }
-  std::string_view null_condition;
-  const auto bits = document_->condition_bits(scope_.values, null_condition);
-  if (!bits) {
-    refuse({{error_code::bad_user_input,
-             "Argument \"if\" of non-null type \"Boolean!\" must not be null: \"$" +
-                 std::string(null_condition) + "\".",
-             {document_->document().locate(facts.operation->offset)},
-             {}}});
-    return false;
-  }
-  auto found = document_->plan_for(*bits);
-  if (found.plan == nullptr) {
-    refuse({std::move(found.error)});
-    return false;
-  }
-  plan_owner_ = std::move(found.owner);
-  plan_ = found.plan;
+  scope_ = begun.scope;
+  plan_owner_ = std::move(begun.plan_owner);
+  plan_ = begun.plan;
   arguments_ = memory_.array<std::span<const value>>(plan_->argument_slots);
   return true;
 }
@@ -152,10 +135,7 @@ void execution::complete(std::size_t at) {
     if ((field.non_null & 1) == 0) {
       out_.append("null");
     } else {
-      if (ended == completion::null)
-        to_.fail(field, error_code::internal,
-                 "Cannot return null for non-nullable field " + std::string(field.parent->name) + "." +
-                     std::string(field.declared->name) + ".");
+      if (ended == completion::null) fail_null(to_, field);
       data_is_null_ = true;
     }
   }
@@ -178,15 +158,7 @@ completion execution::complete_value(const plan_field& field, slot& with) {
     recorded.offset = with.failed_at;
     return completion::failed;
   }
-  if (field.root != nullptr) {
-    if (with.value.is_null()) return completion::null;
-    if (with.value.identity() != field.root->identity) {
-      log::error("request {:x}: {} was answered with another C++ type than it is bound to", request_id_,
-                 field.declared->name);
-      return to_.fail(field, error_code::internal, std::string(internal_message));
-    }
-    return field.write(to_, field, with.value.object());
-  }
+  if (field.root != nullptr) return complete_root(to_, field, with.value, request_id_);
   to_.output_bytes_max = out_.size() + introspection_bytes_max;
   const auto ended = to_.one(field, &bound_.of());
   to_.output_bytes_max = SIZE_MAX;
@@ -199,51 +171,10 @@ void execution::finish() {
     for (std::size_t i = 0; i < slots_.size() && !data_is_null_; ++i) complete(i);
   out_.push_back('}');
   response answer;
-  if (to_.errors.empty()) {
-    out_.push_back('}');
-    answer.body = std::move(out_);
-  } else {
-    auto& body = answer.body;
-    body = "{\"errors\":[";
-    const auto& document = document_->document();
-    std::vector<source_location> locations;
-    for (const auto& each : to_.errors) {
-      if (body.back() == '}') body.push_back(',');
-      locations.clear();
-      if (each.offset)
-        locations.push_back(document.locate(*each.offset));
-      else
-        for (const auto offset : each.field->offsets) locations.push_back(document.locate(offset));
-      append_error(body,
-                   {each.message, to_string(each.code), is_retryable(each.code), each.path, each.input_field,
-                    each.retry_after_ms},
-                   locations, request_id_);
-    }
-    body.append("],");
-    if (data_is_null_)
-      body.append("\"data\":null}");
-    else
-      body.append(std::string_view(out_).substr(1)).push_back('}');
-  }
+  answer.body = answer_body(std::move(out_), data_is_null_, to_.errors, document_->document(), request_id_);
   document_->answer_bytes.store(
       static_cast<std::uint32_t>(std::min(answer.body.size(), answer_bytes_hint_max)),
       std::memory_order_relaxed);
-  const auto done = std::move(done_);
-  done(std::move(answer));
-}
-
-void execution::refuse(const std::vector<document_error>& errors) {
-  finished_ = true;
-  response answer;
-  answer.executed = false;
-  answer.refused = errors.front().code;
-  answer.body = "{\"errors\":[";
-  for (const auto& each : errors) {
-    if (answer.body.back() == '}') answer.body.push_back(',');
-    append_error(answer.body, {each.message, to_string(each.code), is_retryable(each.code)}, each.locations,
-                 request_id_);
-  }
-  answer.body.append("]}");
   const auto done = std::move(done_);
   done(std::move(answer));
 }
@@ -252,38 +183,7 @@ std::optional<argument_fault> execution::coerce_arguments(const plan_field& fiel
   if (field.arguments_constant) return std::nullopt;
   auto& kept = arguments_[field.argument_slot];
   if (!kept.empty()) return std::nullopt;
-  const auto out = memory_.array<value>(field.arguments.size());
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    const auto& argument = field.arguments[i];
-    out[i] = argument.constant;
-    if (argument.from == plan_argument::source::constant) continue;
-    const auto& declared = *argument.declared;
-    const auto fault = [&](std::string_view what) {
-      return argument_fault{"Argument \"" + std::string(declared.name) + "\"" + std::string(what),
-                            argument.offset};
-    };
-    if (argument.from == plan_argument::source::variable) {
-      const auto& given = scope_.values[argument.variable];
-      if (given.absent()) {
-        if (declared.required())
-          return fault(" of required type \"" + types_.schema().to_string(declared.type) +
-                       "\" was provided the variable \"$" +
-                       std::string(scope_.declared[argument.variable].name) +
-                       "\" which was not provided a runtime value.");
-        continue; // the default
-      }
-      if (given.kind() == value_kind::null && declared.type.is_non_null())
-        return fault(" of non-null type \"" + types_.schema().to_string(declared.type) +
-                     "\" must not be null.");
-      out[i] = given;
-      continue;
-    }
-    const auto is = coerce_literal(types_, memory_, declared.type, *argument.literal, &scope_);
-    if (!is) return fault(" has invalid value " + to_string(*argument.literal) + ".");
-    out[i] = *is;
-  }
-  kept = out;
-  return std::nullopt;
+  return coerce_field_arguments(types_, memory_, scope_, field, kept);
 }
 
 std::span<const value> execution::arguments_of(const plan_field& field) const {

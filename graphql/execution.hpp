@@ -56,7 +56,6 @@ class execution final : public argument_source, public std::enable_shared_from_t
   void complete(std::size_t at);
   completion complete_value(const plan_field& field, slot& with);
   void finish();
-  void refuse(const std::vector<document_error>& errors);
 
   const input_types& types_;
   const bindings& bound_;
