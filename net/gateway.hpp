@@ -15,7 +15,9 @@
 
 #include "base/error.hpp"
 #include "base/json.hpp"
+#include "base/result.hpp"
 #include "base/time.hpp"
+#include "net/body_source.hpp"
 #include "net/event_stream.hpp"
 
 namespace mooring::net {
@@ -84,6 +86,11 @@ class status_source {
   virtual ~status_source() = default;
   virtual bool is_ready(std::string& why_not) = 0; // /readyz: 200 or 503
   virtual std::string metrics_text() = 0;          // /metrics: Prometheus text format
+  // /backup, for a caller who is an operator: what streams the node's data. Does not block. unavailable: not now, one is
+  // running already; not_found: this node offers none.
+  virtual result<std::unique_ptr<body_source>> begin_backup() {
+    return error{error_code::not_found, "there are no backups here"};
+  }
 };
 
 } // namespace mooring::net

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/json_writer.hpp"
+#include "base/log.hpp"
 #include "net/http_session.hpp"
 #include "net/protocol_message.hpp"
 #include "net/text.hpp"
@@ -15,6 +16,7 @@ bool is_allowed_origin(const server_options& options, std::string_view origin) {
 
 void http_session::dispatch() {
   if (target_ == "/graphql") return dispatch_graphql();
+  if (target_ == "/backup") return dispatch_backup();
   if (target_ == "/healthz" || target_ == "/readyz" || target_ == "/metrics") return dispatch_status(target_);
   respond(404, "text/plain; charset=utf-8", "There is nothing here. The API is at /graphql.\n");
 }
@@ -35,6 +37,94 @@ void http_session::dispatch_status(std::string_view path) {
   if (thread_.status() == nullptr || !thread_.options().serve_metrics)
     return respond(404, text, "No metrics here.\n");
   respond(200, "text/plain; version=0.0.4; charset=utf-8", thread_.status()->metrics_text());
+}
+
+// Everything that the node holds, for its operator. A web page has no business here, so there is no preflight either.
+void http_session::dispatch_backup() {
+  const auto method = parser_->get().method();
+  if (method != http::verb::get) return refuse(405, error_code::bad_user_input, "only GET", "Allow: GET\r\n");
+  if (!header(http::field::origin).empty()) {
+    thread_.counters().refused_origins.add();
+    return refuse(403, error_code::forbidden, "web pages get no backup");
+  }
+  if (!who_) {
+    const bool sent = !header(http::field::authorization).empty();
+    if (sent) thread_.counters().refused_tokens.add();
+    return refuse(401, error_code::unauthenticated, token_fault_,
+                  sent ? "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n" : "WWW-Authenticate: Bearer\r\n");
+  }
+  if (!who_->is_operator) return refuse(403, error_code::forbidden, "a backup needs a token with the role operator");
+  if (is_http_1_0_) return refuse(400, error_code::bad_user_input, "a backup needs HTTP/1.1");
+  if (thread_.is_stopping()) return refuse(503, error_code::unavailable, "the node is stopping");
+  if (thread_.status() == nullptr) return refuse(404, error_code::not_found, "there are no backups here");
+  auto source = thread_.status()->begin_backup();
+  if (!source) {
+    const auto& why = source.failure();
+    const auto status = why.code == error_code::not_found ? 404U : status_of(why.code);
+    return refuse(status, why.code, why.message, status == 503 ? "Retry-After: 10\r\n" : "");
+  }
+  log::info("request {}: user {} of tenant {} takes a backup", hexadecimal(request_id_), who_->user, who_->tenant);
+  stream("application/vnd.mooring.backup", std::move(*source));
+}
+
+// ── long bodies ──
+
+void http_session::stream(std::string_view content_type, std::unique_ptr<body_source> source) {
+  pump_ = thread_.start_body(std::move(source), [held = std::weak_ptr(self()), type = std::string(content_type)](
+                                                    result<std::string> piece) {
+    if (const auto one = held.lock()) one->take_piece(std::move(piece), type);
+  });
+  pump_->want();
+}
+
+void http_session::take_piece(result<std::string> piece, const std::string& content_type) {
+  if (ended_ || pump_ == nullptr) return;
+  if (state_ == state::executing) { // the first one
+    if (piece && thread_.is_stopping()) piece = error{error_code::unavailable, "the node is stopping"};
+    if (!piece) {
+      pump_->cancel();
+      pump_ = nullptr;
+      log::warning("request {}: {}", hexadecimal(request_id_), piece.failure().message);
+      refuse(status_of(piece.failure().code), piece.failure().code, piece.failure().message);
+      return go_on();
+    }
+    begin_response(200, content_type);
+    wire_.outgoing() += "Transfer-Encoding: chunked\r\n";
+    end_headers({});
+    state_ = state::streaming;
+  }
+  if (state_ != state::streaming) return;
+  if (!piece) {
+    log::error("request {}: the answer was cut: {}", hexadecimal(request_id_), piece.failure().message);
+    pump_ = nullptr;
+    return abort(); // without the last chunk: nobody takes it for the whole
+  }
+  auto& out = wire_.outgoing();
+  if (piece->empty()) {
+    pump_ = nullptr;
+    out += "0\r\n\r\n";
+    log::info("request {}: the whole answer was sent", hexadecimal(request_id_));
+    if (keep_alive_)
+      next_request();
+    else
+      close_gracefully();
+    return go_on();
+  }
+  out += hexadecimal(piece->size());
+  out += "\r\n";
+  out += *piece;
+  out += "\r\n";
+  wire_.flush();
+  if (!ended_ && state_ == state::streaming && wire_.queued_bytes() == 0) pump_->want();
+}
+
+// After an answer that came later than its request's turn.
+void http_session::go_on() {
+  if (processing_ || ended_) return;
+  if (state_ == state::waiting)
+    process();
+  else
+    wire_.flush();
 }
 
 void http_session::dispatch_graphql() {
@@ -177,10 +267,7 @@ void http_session::on_answer(operation_table::ticket ticket, operation_table::op
     extra += "\r\n";
   }
   respond(status, content_type_of(media_), answer.body, extra);
-  if (!processing_ && state_ == state::waiting && !ended_)
-    process();
-  else if (!processing_ && !ended_)
-    wire_.flush();
+  go_on();
 }
 
 void http_session::refuse(unsigned status, error_code code, std::string_view message,
@@ -196,14 +283,32 @@ void http_session::refuse_and_close(unsigned status, error_code code, std::strin
 
 void http_session::respond(unsigned status, std::string_view content_type, std::string_view body,
                            std::string_view extra_headers) {
-  auto& counters = thread_.counters();
-  (status < 400 ? counters.http_2xx : status < 500 ? counters.http_4xx : counters.http_5xx).add();
-  if (thread_.is_stopping()) keep_alive_ = false;
   std::string compressed;
   if (wants_gzip_ && body.size() >= thread_.options().gzip_bytes_min) {
     compressed = thread_.gzip().compress(body);
     body = compressed;
   }
+  begin_response(status, content_type);
+  auto& out = wire_.outgoing();
+  if (status != 204) {
+    out += "Content-Length: ";
+    append_json_integer(out, static_cast<std::int64_t>(body.size()));
+    out += "\r\n";
+  }
+  if (!compressed.empty()) out += "Content-Encoding: gzip\r\n";
+  end_headers(extra_headers);
+  if (!is_head_) out += body;
+  if (keep_alive_)
+    next_request();
+  else
+    close_gracefully();
+}
+
+// The status line and the first headers; what frames the body comes between here and end_headers.
+void http_session::begin_response(unsigned status, std::string_view content_type) {
+  auto& counters = thread_.counters();
+  (status < 400 ? counters.http_2xx : status < 500 ? counters.http_4xx : counters.http_5xx).add();
+  if (thread_.is_stopping()) keep_alive_ = false;
   auto& out = wire_.outgoing();
   out += "HTTP/1.1 ";
   append_json_integer(out, status);
@@ -217,12 +322,10 @@ void http_session::respond(unsigned status, std::string_view content_type, std::
     out += content_type;
     out += "\r\nX-Content-Type-Options: nosniff\r\n";
   }
-  if (status != 204) {
-    out += "Content-Length: ";
-    append_json_integer(out, static_cast<std::int64_t>(body.size()));
-    out += "\r\n";
-  }
-  if (!compressed.empty()) out += "Content-Encoding: gzip\r\n";
+}
+
+void http_session::end_headers(std::string_view extra_headers) {
+  auto& out = wire_.outgoing();
   out += "Vary: Accept, Accept-Encoding, Origin\r\nCache-Control: no-store\r\n";
   if (parser_ && parser_->is_header_done()) {
     if (const auto origin = header(http::field::origin);
@@ -238,11 +341,6 @@ void http_session::respond(unsigned status, std::string_view content_type, std::
   else if (is_http_1_0_)
     out += "Connection: keep-alive\r\n";
   out += "\r\n";
-  if (!is_head_) out += body;
-  if (keep_alive_)
-    next_request();
-  else
-    close_gracefully();
 }
 
 } // namespace mooring::net

@@ -6,6 +6,7 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <fmt/core.h>
 
+#include "base/log.hpp"
 #include "net/protocol_message.hpp"
 #include "net/text.hpp"
 #include "net/websocket_upgrade.hpp"
@@ -149,7 +150,8 @@ void http_session::on_headers() {
     return refuse_and_close(
         413, error_code::payload_too_large,
         fmt::format("the body is larger than {} bytes", thread_.options().message_bytes_max));
-  if (target_ == "/graphql" && !check_token() && body_bytes_ > refused_body_bytes_max)
+  const bool needs_token = target_ == "/graphql" || target_ == "/backup";
+  if (needs_token && !check_token() && body_bytes_ > refused_body_bytes_max)
     return refuse_and_close(401, error_code::unauthenticated, token_fault_, "WWW-Authenticate: Bearer\r\n");
   if (target_ == "/graphql" && boost::beast::websocket::is_upgrade(request)) return on_upgrade();
 
@@ -242,7 +244,28 @@ void http_session::on_upgrade() {
 
 void http_session::begin_stop() {
   keep_alive_ = false;
-  if (state_ == state::waiting || state_ == state::headers || state_ == state::handshaking) abort();
+  switch (state_) {
+  case state::waiting:
+  case state::headers:
+  case state::handshaking:
+  case state::streaming: return abort(); // a long body could take for ever
+  case state::body:
+  case state::executing:
+  case state::closing: return;
+  }
+}
+
+void http_session::on_end() {
+  thread_.operations().close(ticket_);
+  if (pump_ == nullptr) return;
+  std::exchange(pump_, nullptr)->cancel();
+  if (state_ == state::streaming)
+    log::warning("request {}: the connection ended before the whole answer was sent", hexadecimal(request_id_));
+}
+
+void http_session::on_drained() {
+  session::on_drained();
+  if (!ended_ && state_ == state::streaming) pump_->want();
 }
 
 void http_session::force_close() {
@@ -265,6 +288,7 @@ std::int64_t http_session::next_deadline_ms() const {
     break;
   case state::body: at = std::min(at, receive_deadline_ms()); break;
   case state::executing: break; // the gateway answers in its time
+  case state::streaming: break; // only the peer can be slow
   case state::closing: at = wire_.is_write_blocked() ? at : since_ms_ + options.close_timeout_ms; break;
   }
   return at;
@@ -278,7 +302,8 @@ void http_session::check_deadlines(std::int64_t now_ms) {
     return abort();
   }
   switch (state_) {
-  case state::executing: return;
+  case state::executing:
+  case state::streaming: return;
   case state::closing:
     if (!wire_.is_write_blocked() && now_ms >= since_ms_ + options.close_timeout_ms) abort();
     return;

@@ -1,8 +1,10 @@
 // An HTTP/1.1 connection: one request at a time, in the order they came (pipelining needs no more), until it
 // is upgraded or closed.
 //
-//   handshaking ─► waiting ─► headers ─► body ─► executing ─┬─► waiting …
+//   handshaking ─► waiting ─► headers ─► body ─► executing ─┬─► (streaming ─►) waiting …
 //        (TLS)                                              └─► closing
+//
+// A long body (body_source) streams in chunks; nothing is read from the socket meanwhile.
 //
 // Cross-site requests: nothing here is authorised by a cookie, only by a bearer token that a foreign page
 // does not have; so a forged request gains nothing. Still, a request that carries an Origin must carry an
@@ -12,6 +14,7 @@
 // Internal to net. http_session.cpp is the connection, http_requests.cpp what a request gets.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -57,10 +60,11 @@ class http_session final : public session {
  protected:
   std::int64_t next_deadline_ms() const override;
   void check_deadlines(std::int64_t now_ms) override;
-  void on_end() override { thread_.operations().close(ticket_); }
+  void on_end() override;
+  void on_drained() override;
 
  private:
-  enum class state : std::uint8_t { handshaking, waiting, headers, body, executing, closing };
+  enum class state : std::uint8_t { handshaking, waiting, headers, body, executing, streaming, closing };
 
   std::shared_ptr<http_session> self() { return std::static_pointer_cast<http_session>(shared_from_this()); }
   void read();
@@ -72,6 +76,7 @@ class http_session final : public session {
   void dispatch();
   void dispatch_graphql();
   void dispatch_status(std::string_view path);
+  void dispatch_backup();
   bool prepare_post(graphql_request& request);
   bool prepare_get(graphql_request& request);
   bool check_token();
@@ -83,6 +88,11 @@ class http_session final : public session {
                         std::string_view extra = {});
   void respond(unsigned status, std::string_view content_type, std::string_view body,
                std::string_view extra_headers = {});
+  void stream(std::string_view content_type, std::unique_ptr<body_source> source);
+  void take_piece(result<std::string> piece, const std::string& content_type);
+  void begin_response(unsigned status, std::string_view content_type);
+  void end_headers(std::string_view extra_headers);
+  void go_on();
   void next_request();
   void close_gracefully();
   void finish();
@@ -107,7 +117,8 @@ class http_session final : public session {
   bool reading_ = false;
   std::uint64_t request_id_ = 0;
   operation_table::ticket ticket_ = ~operation_table::ticket{0};
-  std::int64_t since_ms_ = 0; // when the state's deadline started
+  std::shared_ptr<body_pump> pump_; // of a long body
+  std::int64_t since_ms_ = 0;       // when the state's deadline started
 };
 
 } // namespace mooring::net

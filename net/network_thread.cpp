@@ -135,6 +135,9 @@ void network_thread::join() {
   if (!thread_.joinable()) return;
   thread_.join();
   inbox_->close();
+  for (const auto& [key, one] : bodies_) one->cancel();
+  for (const auto& [key, one] : bodies_) one->join();
+  bodies_.clear();
 }
 
 std::uint64_t network_thread::next_request_id() {
@@ -223,6 +226,16 @@ void network_thread::answer(operation_table::ticket ticket, graphql_answer&& fro
   if (operation == nullptr) return; // the session has ended
   const auto held = operation->owner->shared_from_this();
   held->on_answer(ticket, *operation, std::move(from_gateway));
+}
+
+std::shared_ptr<body_pump> network_thread::start_body(std::unique_ptr<body_source> source, body_pump::taker take) {
+  auto made = std::make_shared<body_pump>(std::move(source), inbox_, std::move(take));
+  bodies_.emplace(made.get(), made);
+  made->start([this](body_pump& one) {
+    one.join(); // it has nothing left to do
+    bodies_.erase(&one);
+  });
+  return made;
 }
 
 void network_thread::mark_dirty(std::shared_ptr<session> one) {

@@ -20,6 +20,7 @@
 
 #include "base/json.hpp"
 #include "net/asio.hpp"
+#include "net/body_pump.hpp"
 #include "net/connection_limits.hpp"
 #include "net/counters.hpp"
 #include "net/gateway.hpp"
@@ -117,6 +118,8 @@ class network_thread final : public thread_context {
 
   // Gives the request to the gateway; the answer comes to session::on_answer with the ticket.
   void execute(const graphql_request& request, operation_table::ticket ticket);
+  // Starts a long body; the first piece comes when it is wanted.
+  std::shared_ptr<body_pump> start_body(std::unique_ptr<body_source> source, body_pump::taker take);
   // The session has bytes to send that the current turn's end will flush.
   void mark_dirty(std::shared_ptr<session> one);
 
@@ -164,6 +167,7 @@ class network_thread final : public thread_context {
   std::int64_t stop_deadline_ms_ = 0;
 
   std::unique_ptr<gateway> gateway_;
+  std::unordered_map<body_pump*, std::shared_ptr<body_pump>> bodies_; // until their threads have ended
   std::vector<std::shared_ptr<session>> dirty_;
   std::vector<std::shared_ptr<session>> flushing_;
   std::unordered_map<session*, std::shared_ptr<session>> sessions_;

@@ -28,6 +28,7 @@ constexpr std::size_t piece_bytes = 256 << 10;
 constexpr std::size_t frame_bytes_max = 1 << 20; // of data; a reader's bound, not ours
 constexpr std::size_t frame_head_bytes = 5;
 constexpr std::size_t path_bytes_max = 64;
+constexpr std::size_t secret_file_bytes_max = 4096;
 constexpr int look_up_ms = 100; // how often a copy that is slow asks whether its shard is still current
 constexpr int pipe_bytes = 1 << 20;
 
@@ -74,12 +75,12 @@ std::string frame_of(frame kind, std::string_view payload) {
 // ── the node's side ──
 
 struct backup_writer::impl {
-  enum class step { title, secret, shard_begins, shard_data, manifest, done, failed };
+  enum class step { beginning, shard_begins, shard_data, manifest, done, failed };
 
   fs::path data;
   shard_opener open;
   backup_manifest manifest;
-  step at = step::title;
+  step at = step::beginning;
   unsigned shard = 0;
   std::function<bool()> is_current;
   std::optional<content_hash> hash;
@@ -98,7 +99,7 @@ struct backup_writer::impl {
     if (copier.joinable()) copier.join();
   }
 
-  result<std::string> begin_file(std::string path) {
+  std::string begin_file(std::string path) {
     hash.emplace();
     bytes = 0;
     manifest.files.push_back({.path = path, .bytes = 0, .hash = {}});
@@ -109,18 +110,27 @@ struct backup_writer::impl {
     manifest.files.back().hash = hash->digest();
   }
 
+  // Empty when the node has none.
   result<std::string> secret() {
-    at = step::shard_begins;
     std::error_code failed;
-    if (!fs::exists(secret_file_of(data), failed)) return next();
-    const auto content = read_file(secret_file_of(data), path_bytes_max * 16);
+    if (!fs::exists(secret_file_of(data), failed)) return std::string();
+    const auto content = read_file(secret_file_of(data), secret_file_bytes_max);
     if (!content) return content.failure();
     auto out = begin_file(std::string(secret_file_name));
     hash->add(*content);
     bytes = content->size();
     end_file();
-    *out += frame_of(file_data, *content);
-    return out;
+    return out + frame_of(file_data, *content);
+  }
+
+  // With the first shard: what cannot even begin fails before a byte of it was sent.
+  result<std::string> beginning() {
+    auto before = secret();
+    if (!before) return before;
+    at = step::shard_begins;
+    auto first = begin_shard();
+    if (!first) return first;
+    return std::string(stream_title) + *before + *first;
   }
 
   result<std::string> begin_shard() {
@@ -178,8 +188,7 @@ struct backup_writer::impl {
 
   result<std::string> next() {
     switch (at) {
-    case step::title: at = step::secret; return std::string(stream_title);
-    case step::secret: return secret();
+    case step::beginning: return beginning();
     case step::shard_begins: return begin_shard();
     case step::shard_data: return shard_data();
     case step::manifest: at = step::done; return frame_of(manifest_ends, manifest_text(manifest));

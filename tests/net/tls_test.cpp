@@ -1,13 +1,7 @@
 // TLS: the same sessions over certificates from files, which can be replaced while the server runs.
 #include <doctest/doctest.h>
 
-#include <filesystem>
-
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509.h>
-
+#include "tests/net/certificate_files.hpp"
 #include "tests/net/test_server.hpp"
 
 using namespace mooring;
@@ -15,46 +9,6 @@ using namespace mooring::net;
 using namespace mooring::net::test;
 
 namespace {
-
-class certificate_files {
- public:
-  certificate_files() {
-    char name[] = "/tmp/mooring-tls-XXXXXX";
-    folder_ = mkdtemp(name);
-    certificate = folder_ / "certificate.pem";
-    key = folder_ / "key.pem";
-  }
-  ~certificate_files() { std::filesystem::remove_all(folder_); }
-
-  void write(const std::string& common_name) {
-    EVP_PKEY* pair = EVP_EC_gen("P-256");
-    X509* made = X509_new();
-    X509_set_version(made, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(made), 1);
-    X509_gmtime_adj(X509_getm_notBefore(made), 0);
-    X509_gmtime_adj(X509_getm_notAfter(made), 3600);
-    X509_set_pubkey(made, pair);
-    auto* const name = X509_get_subject_name(made);
-    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
-                               reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1, 0);
-    X509_set_issuer_name(made, name);
-    X509_sign(made, pair, EVP_sha256());
-    std::FILE* file = std::fopen(certificate.c_str(), "w");
-    PEM_write_X509(file, made);
-    std::fclose(file);
-    file = std::fopen(key.c_str(), "w");
-    PEM_write_PrivateKey(file, pair, nullptr, nullptr, 0, nullptr, nullptr);
-    std::fclose(file);
-    X509_free(made);
-    EVP_PKEY_free(pair);
-  }
-
-  std::filesystem::path certificate;
-  std::filesystem::path key;
-
- private:
-  std::filesystem::path folder_;
-};
 
 server_options with(const certificate_files& files) {
   server_options options;
