@@ -198,12 +198,17 @@ TEST_CASE("actors that fail at any moment lose nothing that was answered, and ev
   small_node node(folder.path, settings);
   std::mt19937_64 random(7);
   std::atomic<bool> stop{false};
+  std::atomic<int> answered{0};
   std::thread saboteur([&] {
     while (!stop) {
+      const auto before = answered.load();
       const auto kinds = std::array{actors::actor_kind::device, actors::actor_kind::device, actors::actor_kind::tenant,
                                     actors::actor_kind::shard_writer};
       if (const auto victim = node.one_of(kinds[random() % kinds.size()], random())) node.runtime->fail(victim);
       std::this_thread::sleep_for(std::chrono::milliseconds(5 + random() % 20));
+      // On a slow machine, or with a sanitizer, a shard takes longer to load than the next failure takes to come.
+      for (int wait = 0; wait < 200 && answered == before && !stop; ++wait)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   });
   std::set<std::string> wanted;
@@ -221,6 +226,7 @@ TEST_CASE("actors that fail at any moment lose nothing that was answered, and ev
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
       body = node.ask(voice(n, fmt::format("phone-{}", n % 5))).get();
     }
+    ++answered;
     CHECK(has(body, "\"success\":true"));
     CHECK(has(body, "\"duplicate\":false")); // the stored answer of the one execution
   };
