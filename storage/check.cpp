@@ -78,6 +78,7 @@ class checker {
     case table::device: return check_device(value);
     case table::open_conflict: return check_open_conflict(value);
     case table::conflict: return check_conflict(value);
+    case table::notification: return check_notification(value);
     case table::feed: return check_feed(value);
     case table::idempotency: return check_remembered(keep(decode_idempotency(key, value)).has_value());
     case table::operation: return check_remembered(keep(decode_operation(key, value)).has_value());
@@ -209,6 +210,19 @@ class checker {
     });
   }
 
+  // ── notifications ──
+  void check_notification(std::string_view value) {
+    const auto told = keep(decode_notification(key_, value));
+    if (!told) return;
+    ++summary_.notifications;
+    check_user_number(told->owner, "its owner", true);
+    check_device_number(told->only_device, "its device", true);
+    check_stands_in_feed(told->at, [&](const feed_slot_view& slot) {
+      return slot.kind == sync::slot_kind::notification && slot.id == told->id && slot.owner == told->owner &&
+             slot.urgency == told->urgency;
+    });
+  }
+
   // ── feed ──
   template<class Is> void check_stands_in_feed(sync::position at, Is&& is) {
     check_position(at, "its position in the feed");
@@ -244,7 +258,12 @@ class checker {
   }
 
   void check_slot_resolves(const feed_slot_view& slot, const std::string& here) {
-    if (slot.kind == sync::slot_kind::notification) return;
+    if (slot.kind == sync::slot_kind::notification) {
+      if (!slot.expires) wrong(here + " is a notification that would never be swept");
+      if (!snapshot_.get(keys::notification(at_.tenant, slot.at).view()))
+        wrong(here + " names a notification that is not there");
+      return;
+    }
     if (slot.kind == sync::slot_kind::entity) {
       const auto key = keys::entity(at_.tenant, slot.in, slot.owner, slot.id);
       const auto value = key.fits() ? snapshot_.get(key.view()) : std::nullopt;

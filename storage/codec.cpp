@@ -1,6 +1,7 @@
 #include "storage/codec.hpp"
 
 #include <charconv>
+#include <type_traits>
 
 namespace mooring::storage {
 
@@ -9,6 +10,7 @@ namespace {
 constexpr std::size_t checksum_bytes = 4;
 constexpr std::size_t number_bytes = 9; // the longest msgpack number
 constexpr std::size_t head_bytes = 5;   // the longest head of a string, bin or array
+constexpr std::size_t table_at = 9;     // where a key says its table
 
 // The difference of two 64-bit values, whatever they are: decoding adds it back.
 std::int64_t difference(std::uint64_t a, std::uint64_t b) {
@@ -36,7 +38,7 @@ class sealed_value {
       , key_(key) {
     out.room(body_bytes_max + record_overhead_bytes);
     start_ = out.size();
-    out.byte(record_version);
+    out.byte(record_version(static_cast<table>(key[table_at])));
   }
   ~sealed_value() { out_.little32(crc32c(out_.since(start_), crc32c(key_))); }
   sealed_value(const sealed_value&) = delete;
@@ -55,8 +57,13 @@ error row_error(std::string_view key, std::string_view what) {
   return error{error_code::internal, std::move(message)};
 }
 
-// The body of a value whose checksum is right and whose version is known.
-result<std::string_view> open_value(std::string_view key, std::string_view value) {
+struct opened_value {
+  std::uint8_t version;
+  std::string_view body;
+};
+
+// The body of a value whose checksum is right and whose version is known. REQUIRES: the key is one of `in`.
+result<opened_value> open_value(std::string_view key, std::string_view value, table in) {
   if (value.size() < record_overhead_bytes + 1) return row_error(key, "too short");
   const auto covered = value.substr(0, value.size() - checksum_bytes);
   const auto* stored = reinterpret_cast<const unsigned char*>(value.data() + covered.size());
@@ -66,24 +73,27 @@ result<std::string_view> open_value(std::string_view key, std::string_view value
   // The checksum stands in the same place in every version, so damage is never mistaken for a newer version.
   if (crc32c(covered, crc32c(key)) != expected) return row_error(key, "the checksum does not match");
   const auto version = static_cast<unsigned char>(value[0]);
-  if (version > record_version)
+  if (version > record_version(in))
     return row_error(key, "written by a newer version of mooring (record format " + std::to_string(version) +
-                              ", this one knows up to " + std::to_string(record_version) + ")");
+                              ", this one knows up to " + std::to_string(record_version(in)) + ")");
   if (version == 0) return row_error(key, "record format 0 does not exist");
-  return covered.substr(1);
+  return opened_value{version, covered.substr(1)};
 }
 
-// Opens the value, checks that the key is one of `in`, and has `read(unpacker&, const key_parts&)` read the
-// body.
+// Opens the value, checks that the key is one of `in`, and has `read(unpacker&, const key_parts&, T&)` read the
+// body; with the record's version before them when it asks for it.
 template<class T, class Read>
 result<T> decode(std::string_view key, std::string_view value, table in, Read&& read) {
   const auto parts = parse_key(key);
   if (!parts || parts->in != in) return row_error(key, "not a key of this table");
-  const auto body = open_value(key, value);
-  if (!body) return body.failure();
-  unpacker from(*body);
+  const auto opened = open_value(key, value, in);
+  if (!opened) return opened.failure();
+  unpacker from(opened->body);
   result<T> out{T{}};
-  read(from, *parts, *out);
+  if constexpr (std::is_invocable_v<Read, std::uint8_t, unpacker&, const key_parts&, T&>)
+    read(opened->version, from, *parts, *out);
+  else
+    read(from, *parts, *out);
   if (!from.whole()) return row_error(key, "the value has another shape than its version");
   return out;
 }
@@ -131,6 +141,9 @@ digest128 read_digest(unpacker& from) {
 
 std::string conflict_id(sync::position first_at) {
   return "c" + std::to_string(first_at);
+}
+std::string notification_id(sync::position at) {
+  return "n" + std::to_string(at);
 }
 
 } // namespace
@@ -221,12 +234,34 @@ result<sync::user_number> decode_user_by_name(std::string_view key, std::string_
                                    });
 }
 
+namespace {
+
+constexpr std::size_t device_elements_1 = 15; // in format 1
+constexpr std::size_t device_elements = 17;
+constexpr std::size_t domain_state_elements = 4;
+
+std::uint64_t pack_push_setting(const sync::push_setting& setting) {
+  return (setting.in ? number_of_enum(*setting.in) + 1 : 0) | static_cast<std::uint64_t>(setting.active) << 4 |
+         static_cast<std::uint64_t>(setting.battery_saver) << 5 | number_of_enum(setting.least) << 6;
+}
+bool unpack_push_setting(std::uint64_t packed, sync::push_setting& setting) {
+  if (packed >> 8 != 0 || (packed & 15) > sync::domain_count || packed >> 6 > 2) return false;
+  if ((packed & 15) != 0) setting.in = static_cast<sync::domain>((packed & 15) - 1);
+  setting.active = (packed >> 4 & 1) != 0;
+  setting.battery_saver = (packed >> 5 & 1) != 0;
+  setting.least = static_cast<sync::priority>(packed >> 6);
+  return true;
+}
+
+} // namespace
+
 void encode_device(packer& out, std::string_view key, const sync::device& device) {
   sealed_value seal(out, key,
                     3 + head_bytes + device.id.size() + optional_bytes(device.name) +
                         optional_bytes(device.os_type) + optional_bytes(device.os_version) +
-                        optional_bytes(device.app_version) + 10 * number_bytes);
-  out.array(15);
+                        optional_bytes(device.app_version) + 10 * number_bytes + 2 * head_bytes +
+                        device.push.size() * number_bytes + device.domains.size() * 4 * number_bytes);
+  out.array(device_elements);
   out.string(device.id); // first, so that a name can be read without the rest
   out.number(device.owner);
   out.number(number_of_enum(device.type));
@@ -248,12 +283,22 @@ void encode_device(packer& out, std::string_view key, const sync::device& device
   out.integer(device.failed_sync_count);
   out.integer(device.conflict_count);
   out.number(device.acknowledged);
+  out.array(device.push.size());
+  for (const auto& setting : device.push) out.number(pack_push_setting(setting));
+  out.array(device.domains.size() * domain_state_elements);
+  for (const auto& state : device.domains) {
+    out.number(number_of_enum(state.in));
+    out.integer(state.last_version);
+    out.integer(difference(device.last_sync_at.value_or(instant{}), state.last_sync_at));
+    out.integer(state.stored);
+  }
 }
 
 result<sync::device> decode_device(std::string_view key, std::string_view value) {
   return decode<sync::device>(key, value, table::device,
-                              [](unpacker& from, const key_parts& parts, sync::device& device) {
-                                expect_array(from, 15);
+                              [](std::uint8_t version, unpacker& from, const key_parts& parts,
+                                 sync::device& device) {
+                                expect_array(from, version == 1 ? device_elements_1 : device_elements);
                                 device.number = parts.device;
                                 device.id = from.string();
                                 device.owner = from.number32();
@@ -276,18 +321,32 @@ result<sync::device> decode_device(std::string_view key, std::string_view value)
                                 device.failed_sync_count = from.integer();
                                 device.conflict_count = from.integer();
                                 device.acknowledged = from.number();
+                                if (version == 1) return;
+                                device.push.resize(from.array());
+                                for (auto& setting : device.push)
+                                  if (!unpack_push_setting(from.number(), setting)) from.fail();
+                                const auto elements = from.array();
+                                if (elements % domain_state_elements != 0) from.fail();
+                                device.domains.resize(elements / domain_state_elements);
+                                for (auto& state : device.domains) {
+                                  state.in = from.one_of(sync::domain::work_order);
+                                  state.last_version = from.integer_as<std::int32_t>();
+                                  state.last_sync_at = {difference(
+                                      static_cast<std::uint64_t>(device.last_sync_at.value_or(instant{}).ms),
+                                      static_cast<std::uint64_t>(from.integer()))};
+                                  state.stored = from.integer();
+                                }
                               });
 }
 
 namespace {
 
-// The id that an array of `elements` begins with.
-result<std::string_view> decode_first_string(std::string_view key, std::string_view value,
-                                             std::size_t elements) {
-  const auto body = open_value(key, value);
-  if (!body) return body.failure();
-  unpacker from(*body);
-  expect_array(from, elements);
+// The id that a body begins with.
+result<std::string_view> decode_first_string(std::string_view key, std::string_view value, table in) {
+  const auto opened = open_value(key, value, in);
+  if (!opened) return opened.failure();
+  unpacker from(opened->body);
+  static_cast<void>(from.array());
   const auto id = from.string();
   if (!from.ok()) return row_error(key, "the value has another shape than its version");
   return id;
@@ -296,11 +355,11 @@ result<std::string_view> decode_first_string(std::string_view key, std::string_v
 } // namespace
 
 result<std::string_view> decode_device_id(std::string_view key, std::string_view value) {
-  return decode_first_string(key, value, 15);
+  return decode_first_string(key, value, table::device);
 }
 
 result<std::string_view> decode_user_id(std::string_view key, std::string_view value) {
-  return decode_first_string(key, value, 1);
+  return decode_first_string(key, value, table::user);
 }
 
 void encode_device_by_name(packer& out, std::string_view key, sync::device_number number) {
@@ -426,6 +485,40 @@ result<sync::conflict> decode_conflict(std::string_view key, std::string_view va
                                 });
 }
 
+// ── notifications ──
+
+void encode_notification(packer& out, std::string_view key, const sync::notification& told) {
+  MOORING_CHECK(told.id == notification_id(told.at), "a notification's id tells its position");
+  sealed_value seal(out, key, 1 + 6 * number_bytes + 2 * head_bytes + told.text.size() + told.data.bytes.size());
+  out.array(8);
+  out.number(number_of_enum(told.kind));
+  out.number(told.owner);
+  out.number(told.only_device);
+  out.number(told.domains);
+  out.string(told.text);
+  out.bin(told.data.bytes);
+  out.number(number_of_enum(told.urgency));
+  out.integer(told.created_at.ms);
+}
+
+result<sync::notification> decode_notification(std::string_view key, std::string_view value) {
+  return decode<sync::notification>(key, value, table::notification,
+                                    [](unpacker& from, const key_parts& parts, sync::notification& told) {
+                                      expect_array(from, 8);
+                                      told.at = parts.at;
+                                      told.id = notification_id(parts.at);
+                                      told.kind = from.one_of(sync::notification_kind::message);
+                                      told.owner = from.number32();
+                                      told.only_device = from.number32();
+                                      told.domains = from.integer_as<sync::domain_set>();
+                                      if (told.domains > sync::all_domains) from.fail();
+                                      told.text = from.string();
+                                      told.data = read_document(from);
+                                      told.urgency = from.one_of(sync::priority::critical);
+                                      told.created_at = {from.integer()};
+                                    });
+}
+
 // ── feed ──
 
 namespace {
@@ -474,9 +567,9 @@ result<void> decode_feed_slots(std::string_view key, std::string_view value,
   slots.clear();
   const auto parts = parse_key(key);
   if (!parts || parts->in != table::feed) return row_error(key, "not a key of this table");
-  const auto body = open_value(key, value);
-  if (!body) return body.failure();
-  unpacker from(*body);
+  const auto opened = open_value(key, value, table::feed);
+  if (!opened) return opened.failure();
+  unpacker from(opened->body);
   const auto elements = from.array();
   if (elements % feed_slot_elements != 1) from.fail();
   const instant base{from.integer()};
@@ -570,9 +663,9 @@ result<sync::operation_record> decode_operation(std::string_view key, std::strin
 }
 
 result<instant> decode_committed_at(std::string_view key, std::string_view value) {
-  const auto body = open_value(key, value);
-  if (!body) return body.failure();
-  unpacker from(*body);
+  const auto opened = open_value(key, value, table::idempotency); // or operation: one format
+  if (!opened) return opened.failure();
+  unpacker from(opened->body);
   expect_array(from, 3);
   const instant at{from.integer()};
   if (!from.ok()) return row_error(key, "the value has another shape than its version");
@@ -691,9 +784,9 @@ result<sync::entity> decode_entity(std::string_view key, std::string_view value)
 result<entity_view> decode_entity_view(std::string_view key, std::string_view value) {
   const auto parts = parse_key(key);
   if (!parts || parts->in != table::entity) return row_error(key, "not a key of this table");
-  const auto body = open_value(key, value);
-  if (!body) return body.failure();
-  unpacker from(*body);
+  const auto opened = open_value(key, value, table::entity);
+  if (!opened) return opened.failure();
+  unpacker from(opened->body);
   const auto elements = from.array();
   if (elements != record_elements && elements != edited_elements) from.fail();
   entity_view entity;
@@ -731,6 +824,11 @@ result<key_parts> check_row(std::string_view key, std::string_view value) {
       const auto read = decode_conflict(key, value);
       if (read && (invalid(read->server_data) || invalid(read->client_data)))
         return row_error(key, "its data is no valid document");
+      return failed(read);
+    }
+    case table::notification: {
+      const auto read = decode_notification(key, value);
+      if (read && invalid(read->data)) return row_error(key, "its data is no valid document");
       return failed(read);
     }
     case table::feed: return failed(decode_feed_row(key, value));

@@ -22,7 +22,8 @@
 
 namespace mooring::storage {
 
-inline constexpr std::uint8_t record_version = 1;
+// The format of a table's rows: written by this program; it reads all before as well.
+constexpr std::uint8_t record_version(table in) { return in == table::device ? 2 : 1; }
 inline constexpr std::size_t record_overhead_bytes = 5; // version and checksum
 
 // ── writing ── (`key` is the row's key)
@@ -37,6 +38,8 @@ void encode_device_by_owner(packer& out, std::string_view key);
 void encode_open_conflict(packer& out, std::string_view key, sync::domain in, sync::user_number owner);
 // REQUIRES: the id is "c" and first_at in decimal.
 void encode_conflict(packer& out, std::string_view key, const sync::conflict&);
+// REQUIRES: the id is "n" and the position in decimal.
+void encode_notification(packer& out, std::string_view key, const sync::notification&);
 void encode_feed_row(packer& out, std::string_view key, const sync::feed_row&);
 void encode_idempotency(packer& out, std::string_view key, const sync::idempotency_record&);
 void encode_operation(packer& out, std::string_view key, const sync::operation_record&);
@@ -60,6 +63,7 @@ struct open_conflict_row {
 };
 result<open_conflict_row> decode_open_conflict(std::string_view key, std::string_view value);
 result<sync::conflict> decode_conflict(std::string_view key, std::string_view value);
+result<sync::notification> decode_notification(std::string_view key, std::string_view value);
 result<sync::idempotency_record> decode_idempotency(std::string_view key, std::string_view value);
 result<sync::operation_record> decode_operation(std::string_view key, std::string_view value);
 // When an idempotency or operation row was committed.

@@ -14,6 +14,7 @@ std::string_view to_string(table value) {
   case table::device: return "device";
   case table::open_conflict: return "open conflict";
   case table::conflict: return "conflict";
+  case table::notification: return "notification";
   case table::feed: return "feed";
   case table::idempotency: return "idempotency";
   case table::operation: return "operation";
@@ -82,6 +83,7 @@ std::optional<key_parts> parse_key(std::string_view key) {
   case table::device: parts.device = in.number(); break;
   case table::open_conflict:
   case table::conflict:
+  case table::notification:
   case table::feed: parts.at = in.integer(8); break;
   case table::idempotency:
   case table::operation:

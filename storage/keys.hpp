@@ -34,6 +34,7 @@ enum class table : std::uint8_t {
   device = 0x08,          // device number
   open_conflict = 0x09,   // first position
   conflict = 0x0a,        // first position
+  notification = 0x0b,    // position
   feed = 0x10,            // key position
   idempotency = 0x11,     // user number, device number, key
   operation = 0x12,       // user number, device number, operation id
@@ -117,6 +118,9 @@ inline row_key open_conflict(tenant_hash t, sync::position first_at) {
 inline row_key conflict(tenant_hash t, sync::position first_at) {
   return row_key(t, table::conflict).add64(first_at);
 }
+inline row_key notification(tenant_hash t, sync::position at) {
+  return row_key(t, table::notification).add64(at);
+}
 inline row_key feed(tenant_hash t, sync::position key) {
   return row_key(t, table::feed).add64(key);
 }
@@ -140,7 +144,7 @@ struct key_parts {
   sync::domain domain = sync::domain::voice; // policy, entity
   sync::user_number user = 0;     // user; the owner in device_by_owner and entity; idempotency, operation
   sync::device_number device = 0; // device, device_by_owner, idempotency, operation
-  sync::position at = 0;          // conflicts and feed
+  sync::position at = 0;          // conflicts, notifications and feed
   std::string_view id;            // what stands raw at the end
 };
 // Nothing when the bytes are no key of a tenant's table.

@@ -1,5 +1,6 @@
 #include "storage/tenant_store.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace mooring::storage {
@@ -8,9 +9,6 @@ namespace {
 
 bool may_see(sync::user_number viewer, sync::user_number owner) {
   return owner == 0 || owner == viewer;
-}
-bool holds(std::uint16_t domains, sync::domain in) {
-  return (domains >> static_cast<unsigned>(in) & 1u) != 0;
 }
 
 constexpr std::size_t table_prefix_bytes = 1 + 8 + 1; // tag, tenant, table
@@ -91,6 +89,12 @@ std::optional<sync::device> tenant_store::find_device(std::string_view id) {
   auto found = find_device(*number);
   if (!found) fail({error_code::internal, "row " + to_hex(key.view()) + " names a device that is not there"});
   return found;
+}
+
+std::optional<sync::notification> tenant_store::find_notification(sync::position at) {
+  const auto key = keys::notification(hash_, at);
+  const auto value = row(key);
+  return value ? keep(decode_notification(key.view(), *value)) : std::nullopt;
 }
 
 std::optional<sync::user> tenant_store::find_user(sync::user_number number) {
@@ -231,6 +235,21 @@ std::vector<sync::device> tenant_store::devices_of(sync::user_number owner) {
   return devices;
 }
 
+std::int64_t tenant_store::count_devices(std::optional<sync::user_number> owner) {
+  if (owner) {
+    const auto all = devices_of(*owner);
+    return std::count_if(all.begin(), all.end(), [](const sync::device& one) { return one.active; });
+  }
+  std::int64_t active = 0;
+  const auto from = keys::device(hash_, 0);
+  scan_rows(from.view().substr(0, table_prefix_bytes), from.view(), [&](std::string_view key, std::string_view value) {
+    const auto device = keep(decode_device(key, value));
+    if (device && device->active) ++active;
+    return device.has_value();
+  });
+  return active;
+}
+
 std::vector<sync::policy> tenant_store::policies() {
   std::vector<sync::policy> set;
   const auto from = keys::policy(hash_, sync::domain::voice);
@@ -261,7 +280,17 @@ std::int64_t tenant_store::count_pending(sync::position after, const pending_fil
   if (most <= 0) return 0;
   scan_feed(after, [&](const feed_slot_view& slot) {
     const bool own = filter.except != 0 && slot.device == filter.except;
-    if (!own && may_see(filter.viewer, slot.owner) && holds(filter.domains, slot.in)) ++count;
+    if (!own && may_see(filter.viewer, slot.owner)) {
+      if (slot.kind != sync::slot_kind::notification) {
+        count += holds(filter.domains, slot.in) ? 1 : 0;
+      } else if (filter.domains != every_domain) {
+        // is of no domain
+      } else if (filter.except == 0) {
+        ++count;
+      } else if (const auto told = find_notification(slot.at)) {
+        count += told->only_device == 0 || told->only_device == filter.except ? 1 : 0;
+      }
+    }
     return count < most;
   });
   return count;

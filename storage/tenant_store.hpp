@@ -38,9 +38,9 @@ struct conflict_filter {
 };
 
 struct pending_filter {
-  std::uint16_t domains = every_domain;
+  std::uint16_t domains = every_domain; // fewer: without notifications, which are of none
   sync::user_number viewer = 0;
-  sync::device_number except = 0; // its own edits are not pending for it
+  sync::device_number except = 0; // its own edits are not pending for it, nor what is told to other devices
 };
 
 class tenant_store final : public sync::store {
@@ -76,9 +76,12 @@ class tenant_store final : public sync::store {
   // The entity that a slot names, without a copy. Nothing when it is gone or the slot is no entity's.
   std::optional<entity_view> view_entity(const feed_slot_view& slot);
   std::optional<entity_view> view_entity(sync::domain in, sync::user_number owner, std::string_view id);
+  std::optional<sync::notification> find_notification(sync::position at);
   // By first position, ascending, until the callback returns false.
   void scan_conflicts(const conflict_filter& filter, const std::function<bool(sync::conflict&&)>& each);
   std::vector<sync::device> devices_of(sync::user_number owner); // by number
+  // Active devices, in the order of their owners; of one owner, or of all.
+  std::int64_t count_devices(std::optional<sync::user_number> owner);
   std::vector<sync::policy> policies();                          // those that were set, by domain
   // The id behind a number. A view.
   std::optional<std::string_view> device_id(sync::device_number number);

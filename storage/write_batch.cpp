@@ -67,6 +67,10 @@ class row_writer {
   void operator()(const sync::feed_row& row) {
     put(keys::feed(tenant_, row.key), [&](auto key) { encode_feed_row(out_, key, row); });
   }
+  void operator()(const sync::notification& told) {
+    put(keys::notification(tenant_, told.at), [&](auto key) { encode_notification(out_, key, told); });
+  }
+  void operator()(const sync::delete_notification& gone) { remove(keys::notification(tenant_, gone.at)); }
   void operator()(const sync::delete_entity& gone) {
     remove(keys::entity(tenant_, gone.in, gone.owner, gone.id));
   }

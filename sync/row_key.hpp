@@ -24,6 +24,7 @@ enum class row_table : std::uint8_t {
   idempotency,
   operation,
   feed_row,
+  notification,
   swept
 };
 
@@ -67,6 +68,9 @@ inline row_key operation_key(user_number user, device_number device, std::string
 }
 inline row_key feed_row_key(position key) {
   return {row_table::feed_row, key};
+}
+inline row_key notification_key(position at) {
+  return {row_table::notification, at};
 }
 
 // Devices and users are also found by number; this is their key by id.

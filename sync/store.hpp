@@ -37,6 +37,7 @@ class store {
 struct delete_entity { domain in; user_number owner; std::string id; };
 struct delete_feed_row { position key; };
 struct delete_conflict { position first_at; };
+struct delete_notification { position at; };
 struct delete_idempotency { user_number user; device_number device; std::string key; };
 struct delete_operation { user_number user; device_number device; std::string operation_id; };
 // Everything up to here that expires was removed from the feed: older cursors must resync.
@@ -46,11 +47,13 @@ struct put_swept_position { position upto; };
 // overlay keeps thousands of them.
 using write = std::variant<tenant_counters, entity, boxed<conflict>, boxed<device>, user, policy, idempotency_record,
                            operation_record, feed_row, delete_entity, delete_feed_row, delete_conflict,
-                           delete_idempotency, delete_operation, put_swept_position>;
+                           delete_idempotency, delete_operation, put_swept_position, boxed<notification>,
+                           delete_notification>;
 
 // The row that `w` puts, or null when it is another kind.
 template<class Row> const Row* row_in(const write& w) {
-  if constexpr (std::is_same_v<Row, conflict> || std::is_same_v<Row, device>) {
+  if constexpr (std::is_same_v<Row, conflict> || std::is_same_v<Row, device> ||
+                std::is_same_v<Row, notification>) {
     const auto* const held = std::get_if<boxed<Row>>(&w);
     return held != nullptr ? &**held : nullptr;
   } else {

@@ -35,7 +35,9 @@ bool remove_subject(store& in, const feed_slot& slot, write_list& writes) {
     writes.emplace_back(delete_conflict{*first_at});
     return true;
   }
-  case slot_kind::notification: return true; // the slot is all there is
+  case slot_kind::notification: // it never moves: its row stands under the slot's position
+    writes.emplace_back(delete_notification{slot.at});
+    return true;
   }
   return false;
 }

@@ -56,6 +56,7 @@ TEST_CASE("a healthy shard has no findings, and everything is counted") {
   CHECK(summary.devices == 6);
   CHECK(summary.entities == 10);
   CHECK(summary.conflicts == 6);
+  CHECK(summary.notifications == 2);
   CHECK(summary.slots == 18);
   CHECK(!summary.stopped);
   scratch_folder empty;
@@ -178,10 +179,11 @@ TEST_CASE("counters below what was given away are told") {
   std::string text;
   for (const auto& one : found) text += one + "\n";
   CAPTURE(text);
-  REQUIRE(found.size() == 3); // user 2, device 3, and position 12
+  REQUIRE(found.size() == 4); // user 2, device 3, and position 12 of a notification and its slot
   CHECK(found[0].find("user row") != std::string::npos);
   CHECK(found[1].find("device row") != std::string::npos);
-  CHECK(found[2].find("position 12 was never given away: the counter stands at 11") != std::string::npos);
+  CHECK(found[2].find("notification row") != std::string::npos);
+  CHECK(found[3].find("position 12 was never given away: the counter stands at 11") != std::string::npos);
 }
 
 TEST_CASE("a tenant without counters, or with another's name, is told") {
@@ -291,13 +293,62 @@ TEST_CASE("conflicts that contradict their index or the feed are told") {
   }
 }
 
+TEST_CASE("notifications that contradict the feed are told") {
+  const auto t2 = slot_of([] {
+    auto made = sample_entity(sync::domain::task, 0, "t2", 9);
+    made.deleted = true;
+    return made;
+  }());
+  const auto c8 = slot_of(sample_conflict(8, 10, 1, sync::conflict_status::resolved));
+  const auto c11 = slot_of(sample_conflict(11, 11, 2, sync::conflict_status::open));
+  sync::feed_slot note;
+  note.at = 12;
+  note.kind = sync::slot_kind::notification;
+  note.id = "n12";
+  note.expires = true;
+  {
+    shard is;
+    is.remove(keys::notification(is.tenant, 12));
+    is.expect({"position 12 names a notification that is not there"});
+  }
+  {
+    shard is;
+    is.write(sync::feed_row{12, {t2, c8, c11}});
+    is.expect({"not in the feed at its position 12"});
+  }
+  {
+    shard is;
+    auto kept = note;
+    kept.expires = false;
+    is.write(sync::feed_row{12, {t2, c8, c11, kept}});
+    is.expect({"position 12 is a notification that would never be swept"});
+  }
+  {
+    shard is;
+    auto loud = note;
+    loud.urgency = sync::priority::critical;
+    is.write(sync::feed_row{12, {t2, c8, c11, loud}});
+    is.expect({"not in the feed at its position 12"});
+  }
+  {
+    shard is;
+    sync::notification told;
+    told.id = "n12";
+    told.at = 12;
+    told.owner = 9;
+    told.only_device = 9;
+    is.write(told);
+    is.expect({"its owner is user number 9", "its device is device number 9", "not in the feed at its position 12"});
+  }
+}
+
 TEST_CASE("feed rows that are out of order, empty or overdue are told") {
   {
     shard is;
     is.write(sync::feed_row{12, {}});
     const auto found = is.findings();
-    REQUIRE(found.size() == 4); // c8, c11, the row, t2
-    CHECK(found[2].find("it holds nothing") != std::string::npos);
+    REQUIRE(found.size() == 5); // c8, c11, the notification, the row, t2
+    CHECK(found[3].find("it holds nothing") != std::string::npos);
   }
   {
     shard is;

@@ -50,6 +50,8 @@ std::vector<row> one_of_each(random_rows& random) {
   const auto conflict = random.conflict();
   add(keys::conflict(tenant, conflict.first_at),
       [&](auto& out, auto key) { encode_conflict(out, key, conflict); });
+  const auto told = random.notification();
+  add(keys::notification(tenant, told.at), [&](auto& out, auto key) { encode_notification(out, key, told); });
   const auto feed = random.feed_row();
   add(keys::feed(tenant, feed.key), [&](auto& out, auto key) { encode_feed_row(out, key, feed); });
   const auto remembered = random.idempotency();
@@ -114,6 +116,12 @@ TEST_CASE("every struct comes back as it was stored") {
       const auto at = encoded(keys::conflict(tenant, is.first_at),
                               [&](auto& out, auto key) { encode_conflict(out, key, is); });
       CHECK(good(decode_conflict(at.key, at.value)) == is);
+    }
+    {
+      const auto is = random.notification();
+      const auto at = encoded(keys::notification(tenant, is.at),
+                              [&](auto& out, auto key) { encode_notification(out, key, is); });
+      CHECK(good(decode_notification(at.key, at.value)) == is);
     }
     {
       const auto is = random.feed_row();
@@ -226,16 +234,41 @@ TEST_CASE("a row of a newer version says so, damage does not claim to be one") {
   const auto at = encoded(keys::entity(tenant, is.in, is.owner, is.id),
                           [&](auto& out, auto key) { encode_entity(out, key, is); });
   auto covered = at.value.substr(0, at.value.size() - 4);
-  covered[0] = record_version + 1;
+  covered[0] = record_version(table::entity) + 1;
   const auto newer = decode_entity(at.key, with_checksum(at.key, covered));
   REQUIRE(!newer);
   CHECK(newer.failure().message.find("newer version of mooring") != std::string::npos);
   CHECK(newer.failure().message.find(to_hex(at.key)) != std::string::npos);
   auto damaged = at.value;
-  damaged[0] = record_version + 1;
+  damaged[0] = record_version(table::entity) + 1;
   CHECK(decode_entity(at.key, damaged).failure().message.find("checksum") != std::string::npos);
   covered[0] = 0;
   CHECK(!decode_entity(at.key, with_checksum(at.key, covered)));
+}
+
+TEST_CASE("a device row of format 1 is read, and has neither push settings nor domains") {
+  random_rows random(18);
+  for (int i = 0; i < 200; ++i) {
+    auto is = random.device();
+    is.push.clear();
+    is.domains.clear();
+    const auto now =
+        encoded(keys::device(tenant, is.number), [&](auto& out, auto key) { encode_device(out, key, is); });
+    // Format 1 ended with the acknowledged position: two elements fewer, here two empty arrays.
+    auto covered = now.value.substr(0, now.value.size() - 4);
+    REQUIRE(covered[0] == 2);
+    REQUIRE(covered.substr(1, 3) == std::string("\xdc\x00\x11", 3));
+    REQUIRE(covered.ends_with("\x90\x90"));
+    const auto before = std::string("\x01\x9f") + covered.substr(4, covered.size() - 6);
+    const auto value = with_checksum(now.key, before);
+    CHECK(good(decode_device(now.key, value)) == is);
+    CHECK(good(decode_device_id(now.key, value)) == is.id);
+    CHECK(check_row(now.key, value).ok());
+    // The shapes are not taken for one another.
+    CHECK(!decode_device(now.key, with_checksum(now.key, "\x02" + before.substr(1))));
+    covered[0] = 1;
+    CHECK(!decode_device(now.key, with_checksum(now.key, covered)));
+  }
 }
 
 TEST_CASE("a row does not decode under another table's key") {
@@ -257,7 +290,7 @@ TEST_CASE("values that no enumerator has, and documents that are none, are refus
   const auto policy_key = keys::policy(tenant, sync::domain::task);
   const auto policy = [&](std::string body) {
     return check_row(policy_key.view(),
-                     with_checksum(policy_key.view(), std::string(1, record_version) + body))
+                     with_checksum(policy_key.view(), std::string(1, record_version(table::policy)) + body))
         .ok();
   };
   CHECK(policy("\x93\x06\xc3\xc2"));
@@ -268,7 +301,7 @@ TEST_CASE("values that no enumerator has, and documents that are none, are refus
 
   const auto entity_key = keys::entity(tenant, sync::domain::task, 0, "e");
   const auto entity = [&](std::string_view data) {
-    std::string body(1, record_version);
+    std::string body(1, record_version(table::entity));
     body.append("\x99\x01\xc2\xc4", 4).push_back(static_cast<char>(data.size()));
     body.append(data).append("\x0a\x00\x01\x01\x01\x05", 6);
     return check_row(entity_key.view(), with_checksum(entity_key.view(), body)).ok();
@@ -281,7 +314,7 @@ TEST_CASE("values that no enumerator has, and documents that are none, are refus
 
   const auto feed_key = keys::feed(tenant, 9);
   const auto feed = [&](std::string_view kind) {
-    std::string body(1, record_version);
+    std::string body(1, record_version(table::feed));
     body.append("\x97\x00\x00", 3).append(kind).append("\x00\xa1x\x01\x00", 5);
     return check_row(feed_key.view(), with_checksum(feed_key.view(), body)).ok();
   };
@@ -290,6 +323,25 @@ TEST_CASE("values that no enumerator has, and documents that are none, are refus
   CHECK(!feed("\x24"));                              // domain 9
   CHECK(!feed(std::string_view("\xcd\x03\x00", 3))); // priority 3
   CHECK(!feed(std::string_view("\xcd\x08\x00", 3))); // a bit that has no meaning
+}
+
+TEST_CASE("push settings that nobody can have made are refused") {
+  random_rows random(19);
+  auto is = random.device();
+  is.push = {{sync::domain::voice, true, false, sync::priority::normal}};
+  is.domains.clear();
+  const auto at =
+      encoded(keys::device(tenant, is.number), [&](auto& out, auto key) { encode_device(out, key, is); });
+  const auto with = [&](char setting) {
+    auto covered = at.value.substr(0, at.value.size() - 4);
+    covered[covered.size() - 2] = setting;
+    return check_row(at.key, with_checksum(at.key, covered)).ok();
+  };
+  CHECK(with('\x11'));
+  CHECK(with('\x70'));
+  CHECK(with('\x19'));  // WORK_ORDER
+  CHECK(!with('\x1a')); // domain 9
+  CHECK(!with('\xc0')); // not a number
 }
 
 TEST_CASE("numbers of every width are read back") {

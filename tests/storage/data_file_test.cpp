@@ -94,6 +94,33 @@ sync::entity example_entity() {
   return made;
 }
 
+sync::device example_device() {
+  sync::device made;
+  made.id = "phone";
+  made.number = 1;
+  made.owner = 1;
+  made.type = sync::device_type::phone;
+  made.registered_at = {1'759'060'700'000};
+  made.last_sync_at = instant{1'759'060'800'005};
+  made.sync_count = 1;
+  made.acknowledged = 6;
+  made.push = {{{}, true, true, sync::priority::normal}, {sync::domain::ticket, false, false, sync::priority::normal}};
+  made.domains = {{sync::domain::task, 2, {1'759'060'800'005}, 1}};
+  return made;
+}
+
+sync::notification example_notification() {
+  sync::notification made;
+  made.id = "n8";
+  made.owner = 1;
+  made.only_device = 1;
+  made.text = "Hello";
+  made.data = good(document_from_json("{}"));
+  made.created_at = {1'759'060'800'005};
+  made.at = 8;
+  return made;
+}
+
 sync::feed_row example_feed_row() {
   sync::feed_slot slot;
   slot.at = 7;
@@ -103,19 +130,29 @@ sync::feed_row example_feed_row() {
   slot.what = sync::operation::update;
   slot.urgency = sync::priority::high;
   slot.decided_at = {1'759'060'800'005};
-  return {7, {slot}};
+  sync::feed_slot told;
+  told.at = 8;
+  told.kind = sync::slot_kind::notification;
+  told.owner = 1;
+  told.id = "n8";
+  told.what = sync::operation::create;
+  told.expires = true;
+  told.decided_at = slot.decided_at;
+  return {8, {slot, told}};
 }
 
-const sync::tenant_counters example_counters{"acme", 1, 3, 7};
+const sync::tenant_counters example_counters{"acme", 1, 3, 8};
 
 } // namespace
 
 TEST_CASE("the page's example is what the code writes") {
   const auto batch = good(write_batch::encode(
-      "acme", {example_counters, example_entity(), example_feed_row(), sync::delete_feed_row{4}}));
+      "acme", {example_counters, example_device(), example_notification(), example_entity(), example_feed_row(),
+               sync::delete_feed_row{4}},
+      {.last_device = 3}));
   CHECK(to_hex(batch.bytes()) == to_hex(from_hex(block("batch"))));
   const auto rows = documented_rows();
-  REQUIRE(rows.size() == 4);
+  REQUIRE(rows.size() == 6);
   entry_reader reader(batch.bytes());
   for (const auto& documented : rows) {
     const auto row = reader.next();
@@ -130,11 +167,13 @@ TEST_CASE("the page's example is what the code writes") {
 
 TEST_CASE("the page's example is what the code reads") {
   const auto rows = documented_rows();
-  REQUIRE(rows.size() == 4);
+  REQUIRE(rows.size() == 6);
   CHECK(good(decode_counters(rows[0].key, *rows[0].value)) == example_counters);
-  CHECK(good(decode_entity(rows[1].key, *rows[1].value)) == example_entity());
-  CHECK(good(decode_feed_row(rows[2].key, *rows[2].value)) == example_feed_row());
-  CHECK(!rows[3].value);
+  CHECK(good(decode_device(rows[1].key, *rows[1].value)) == example_device());
+  CHECK(good(decode_notification(rows[2].key, *rows[2].value)) == example_notification());
+  CHECK(good(decode_entity(rows[3].key, *rows[3].value)) == example_entity());
+  CHECK(good(decode_feed_row(rows[4].key, *rows[4].value)) == example_feed_row());
+  CHECK(!rows[5].value);
   CHECK(validate_entry(from_hex(block("batch"))).ok());
 }
 
@@ -148,6 +187,7 @@ TEST_CASE("enumerators have the numbers that the page gives them") {
   CHECK(static_cast<int>(sync::priority::critical) == 2);
   CHECK(static_cast<int>(sync::conflict_side::merged) == 3);
   CHECK(static_cast<int>(sync::slot_kind::notification) == 2);
+  CHECK(static_cast<int>(sync::notification_kind::message) == 1);
   // Tenants are found by this hash: a library that computed another would lose them all.
   CHECK(hash_tenant("acme") == 0x44ad98655d8858e1);
   CHECK(shard_of_tenant("acme", 8) == hash64("acme", 3) % 8);

@@ -115,9 +115,14 @@ inline sync::write_list sample_tenant(const std::string& name) {
   sync::feed_slot note;
   note.at = 12;
   note.kind = sync::slot_kind::notification;
-  note.id = "n";
+  note.id = "n12";
   note.expires = true;
   note.decided_at = sample_time;
+  sync::notification told;
+  told.id = "n12";
+  told.text = "hello";
+  told.created_at = sample_time;
+  told.at = 12;
   const digest128 digest{1, 2};
   return {sync::tenant_counters{name, 2, 3, 12},
           sync::put_swept_position{1},
@@ -136,6 +141,7 @@ inline sync::write_list sample_tenant(const std::string& name) {
           c7,
           c8,
           c11,
+          told,
           sync::feed_row{4, {slot_of(v1), slot_of(t1)}},
           sync::feed_row{8, {slot_of(j1), slot_of(j2), slot_of(c7)}},
           sync::feed_row{12, {slot_of(t2), slot_of(c8), slot_of(c11), note}},

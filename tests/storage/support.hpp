@@ -207,6 +207,29 @@ class random_rows {
     made.failed_sync_count = i64();
     made.conflict_count = i64();
     made.acknowledged = u64();
+    if (coin())
+      for (auto n = below(11); n > 0; --n) {
+        sync::push_setting setting{{}, coin(), coin(), one_of(sync::priority::critical)};
+        if (coin()) setting.in = one_of(sync::domain::work_order);
+        made.push.push_back(setting);
+      }
+    if (coin())
+      for (auto n = below(10); n > 0; --n)
+        made.domains.push_back({one_of(sync::domain::work_order), i32(), time(), i64()});
+    return made;
+  }
+  sync::notification notification() {
+    sync::notification made;
+    made.at = u64();
+    made.id = "n" + std::to_string(made.at);
+    made.kind = one_of(sync::notification_kind::message);
+    made.owner = u32();
+    made.only_device = u32();
+    made.domains = static_cast<sync::domain_set>(below(sync::all_domains + 1u));
+    made.text = text(4096);
+    made.data = maybe_object();
+    made.urgency = one_of(sync::priority::critical);
+    made.created_at = time();
     return made;
   }
   sync::user user() { return {text(128), u32()}; }

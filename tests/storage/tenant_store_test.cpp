@@ -211,6 +211,38 @@ TEST_CASE("pending slots are counted without one's own, up to a bound") {
   CHECK(store.count_pending(0, {.viewer = 1}, 0) == 0);
   CHECK(store.count_pending(0, {.domains = 1u << static_cast<int>(sync::domain::task), .viewer = 1}, 100) ==
         3);
+  // What is told to one device waits for nobody else.
+  sync::notification told;
+  told.id = "n13";
+  told.at = 13;
+  told.only_device = 2;
+  sync::feed_slot slot;
+  slot.at = 13;
+  slot.kind = sync::slot_kind::notification;
+  slot.id = told.id;
+  slot.expires = true;
+  store_writes(*with.env, "acme", {told, sync::feed_row{13, {slot}}});
+  good(with.snapshot.renew());
+  CHECK(store.count_pending(12, {.viewer = 1, .except = 2}, 100) == 1);
+  CHECK(store.count_pending(12, {.viewer = 1, .except = 1}, 100) == 0);
+  CHECK(store.find_notification(13) == told);
+  CHECK(!store.find_notification(14));
+  CHECK(!store.failure());
+}
+
+TEST_CASE("active devices are counted, of one user or of the tenant") {
+  sample with;
+  tenant_store store(with.snapshot, "acme");
+  CHECK(store.count_devices(std::nullopt) == 3);
+  CHECK(store.count_devices(1) == 2);
+  CHECK(store.count_devices(2) == 1);
+  CHECK(store.count_devices(7) == 0);
+  auto lost = sample_device("tablet-a", 2, 1);
+  lost.active = false;
+  store_writes(*with.env, "acme", {lost});
+  good(with.snapshot.renew());
+  CHECK(store.count_devices(std::nullopt) == 2);
+  CHECK(store.count_devices(1) == 1);
 }
 
 TEST_CASE("what expired is collected a few rows at a time") {

@@ -45,7 +45,7 @@ sync::write_list random_writes(random_rows& random) {
   sync::write_list writes;
   for (auto n = random.below(30); n > 0; --n) {
     // Few identities, so that puts and deletions meet.
-    switch (random.below(15)) {
+    switch (random.below(17)) {
     case 0: writes.emplace_back(random.counters()); break;
     case 1: {
       auto is = random.entity();
@@ -91,6 +91,14 @@ sync::write_list random_writes(random_rows& random) {
       break;
     }
     case 13: writes.emplace_back(sync::delete_feed_row{random.below(8)}); break;
+    case 14: {
+      auto is = random.notification();
+      is.at = random.below(8);
+      is.id = "n" + std::to_string(is.at);
+      writes.emplace_back(is);
+      break;
+    }
+    case 15: writes.emplace_back(sync::delete_notification{random.below(8)}); break;
     default: writes.emplace_back(sync::put_swept_position{random.u64()}); break;
     }
   }
@@ -128,6 +136,11 @@ TEST_CASE("a write becomes the rows of its tables") {
   conflict.status = sync::conflict_status::resolved;
   CHECK(keys_of(conflict) == names{"+conflict", "-open conflict"});
   CHECK(keys_of(sync::delete_conflict{5}) == names{"-conflict", "-open conflict"});
+  sync::notification told;
+  told.at = 5;
+  told.id = "n5";
+  CHECK(keys_of(told) == names{"+notification"});
+  CHECK(keys_of(sync::delete_notification{5}) == names{"-notification"});
 
   sync::device device;
   device.id = "d";

@@ -115,6 +115,12 @@ TEST_CASE("notifications go with their slot, and the swept position never goes b
   kept.id = "n2";
   kept.decided_at = s.now + 1;
   s.rows.put(feed_row{2, {note, kept}});
+  for (const auto& slot : {note, kept}) {
+    notification told;
+    told.id = slot.id;
+    told.at = slot.at;
+    s.rows.put(told);
+  }
   s.rows.counts.last_position = 2;
   s.rows.swept = 40;
   s.now = s.now + s.settings.retention_ms;
@@ -122,10 +128,13 @@ TEST_CASE("notifications go with their slot, and the swept position never goes b
   sweep(s, seen);
   REQUIRE(s.rows.feed.size() == 1);
   CHECK(s.rows.feed.at(2).slots.size() == 1);
+  CHECK(s.rows.notifications.size() == 1);
+  CHECK(s.rows.notifications.contains(2));
   CHECK(s.rows.swept == 40);
   s.wait_ms(1);
   sweep(s, seen);
   CHECK(s.rows.feed.empty());
+  CHECK(s.rows.notifications.empty());
 }
 
 TEST_CASE("slots whose subject is gone already are cleared away") {
