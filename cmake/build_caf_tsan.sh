@@ -18,9 +18,13 @@ mkdir -p "$work/parts"
 [ -s "$work/src.list" ] && cp "$work/src.list" "$work/parts/src.list"
 apt=(-o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$work/parts" -o Dir::State::lists="$work/lists" -o APT::Sandbox::User=root)
 apt-get "${apt[@]}" update -qq
-apt-get install -y -qq --no-install-recommends dpkg-dev >/dev/null
-(cd "$work" && apt-get "${apt[@]}" source -qq actor-framework >/dev/null)
-cd "$work"/actor-framework-*/
+# The release as its authors packed it; Debian's changes to it are about packaging. Mirrors may not have those.
+apt-get "${apt[@]}" source --print-uris -qq actor-framework | grep '\.orig\.tar' >"$work/uri"
+read -r uri file _ sum <"$work/uri"
+/usr/lib/apt/apt-helper download-file "${uri//\'/}" "$work/$file" "$sum" >/dev/null
+mkdir "$work/caf"
+tar -xf "$work/$file" -C "$work/caf" --strip-components=1
+cd "$work/caf"
 cmake -S . -B build -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCMAKE_INSTALL_PREFIX="$prefix" \
   -DCMAKE_CXX_FLAGS="-fsanitize=thread -include limits" -DCMAKE_SHARED_LINKER_FLAGS=-fsanitize=thread \
   -DCAF_NO_UNIT_TESTS=ON -DCAF_NO_EXAMPLES=ON -DCAF_NO_TOOLS=ON -DCAF_NO_OPENSSL=ON -DCAF_NO_IO=ON \
