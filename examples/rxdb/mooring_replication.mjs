@@ -1,0 +1,199 @@
+// RxDB's replication of one collection with one domain of a Mooring node, over the public GraphQL API: `changes` to pull,
+// `syncOperations` to push, `resolveConflict` for what both sides changed. Plain HTTP; nothing but fetch.
+//
+//   const replication = replicateWithMooring({ collection, domain: 'TASK', deviceId, url, getToken });
+//   replication.resync();   // asks for changes now, instead of at the next beat
+//
+// A document of the collection has `id`, `version` and `modifiedAt` beside the app's own fields (see `schema`). `version` is
+// the node's and never edited; the app's edits go through `editOf`, which stamps their time. All three make an edit the
+// same edit when it is sent again: its operationId is made of them, so a lost answer doubles nothing, even over a restart.
+import { createHash } from 'node:crypto';
+import { replicateRxCollection } from 'rxdb/plugins/replication';
+import { Subject } from 'rxjs';
+
+const own = new Set(['id', 'version', 'modifiedAt', '_deleted', '_attachments', '_rev', '_meta']);
+
+// The schema of a collection with these fields of the app.
+export function schema(properties) {
+  return {
+    version: 0,
+    primaryKey: 'id',
+    type: 'object',
+    properties: {
+      id: { type: 'string', maxLength: 128 },
+      version: { type: 'integer' }, // of the node; 0: it does not have the document yet
+      modifiedAt: { type: 'string' },
+      ...properties,
+    },
+    required: ['id', 'version', 'modifiedAt'],
+  };
+}
+
+const now = () => new Date().toISOString();
+export const newDocument = (id, data) => ({ ...data, id, version: 0, modifiedAt: now() });
+export const editOf = (document, change) => document.incrementalPatch({ ...change, modifiedAt: now() });
+export const deletionOf = async document => (await document.incrementalPatch({ modifiedAt: now() })).getLatest().incrementalRemove();
+
+// What RxDB does when the node has another state than the one that an edit was made on. `merge(master, mine, base)` makes
+// one document of both; it is asked only for conflicts that the node left open. What the node has decided, stands. A deletion
+// that meets an open conflict gives way: the document is kept.
+export function conflictHandler(merge, replications) {
+  return {
+    isEqual: (a, b) => a.version === b.version && !!a._deleted === !!b._deleted && same(dataOf(a), dataOf(b)),
+    resolve: ({ realMasterState, newDocumentState, assumedMasterState }) => {
+      const open = replications().some(one => one.isOpen(realMasterState.id));
+      if (!open) return Promise.resolve(realMasterState);
+      return Promise.resolve({ ...realMasterState, ...merge(dataOf(realMasterState), dataOf(newDocumentState), dataOf(assumedMasterState ?? {})), modifiedAt: now() });
+    },
+  };
+}
+
+export function replicateWithMooring({ collection, domain, deviceId, url, getToken, pollIntervalMs = 1000, retryTimeMs = 1000, fetch = globalThis.fetch }) {
+  const open = new Map(); // open conflicts of this device, by document; each is closed by the next push of the document
+  let loaded = null; // those that were there before
+  const stream = new Subject();
+
+  async function ask(query, variables) {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${await getToken()}` },
+      body: JSON.stringify({ query, variables }),
+    });
+    const { data, errors } = await response.json();
+    if (errors) throw Object.assign(new Error(`${errors[0].extensions.code}: ${errors[0].message}`), { extensions: errors[0].extensions });
+    return data;
+  }
+
+  // ── pull ──
+
+  const documentOf = ({ entityId, version, deleted, data, modifiedAt }) => ({ ...data, id: entityId, version, modifiedAt, _deleted: deleted });
+
+  const page = async (since, first) => (await ask(`query($domains: [SyncDomainEnum!], $since: Cursor, $first: Int) {
+    changes(domains: $domains, since: $since, first: $first) { entities { entityId version deleted data modifiedAt } cursor hasMore } }`,
+  { domains: [domain], since, first })).changes;
+
+  async function pull(checkpoint, batchSize) {
+    let cursor = checkpoint?.cursor ?? null;
+    const documents = [];
+    try {
+      // RxDB takes a short answer for the end; Mooring's pages may end early, and hasMore says.
+      for (let hasMore = true; hasMore && documents.length < batchSize;) {
+        const changes = await page(cursor, batchSize - documents.length);
+        documents.push(...changes.entities.map(documentOf));
+        ({ cursor, hasMore } = changes);
+      }
+    } catch (problem) {
+      if (checkpoint && problem.extensions?.code === 'BAD_USER_INPUT') return everything(); // older than what the node keeps
+      throw problem;
+    }
+    return { documents, checkpoint: { cursor } };
+  }
+
+  // The position is gone: all there is, and what is here but not there is deleted.
+  async function everything() {
+    const documents = [];
+    let cursor = null;
+    for (let hasMore = true; hasMore;) {
+      const changes = await page(cursor, 500);
+      documents.push(...changes.entities.map(documentOf));
+      ({ cursor, hasMore } = changes);
+    }
+    const there = new Set(documents.map(one => one.id));
+    for (const document of await collection.find().exec())
+      if (document.version > 0 && !there.has(document.id)) documents.push({ ...document.toJSON(), _deleted: true });
+    return { documents, checkpoint: { cursor } };
+  }
+
+  // ── push ──
+
+  function operationOf({ assumedMasterState: base, newDocumentState: mine }) {
+    const data = dataOf(mine);
+    const edit = { domain, entityId: mine.id, baseVersion: base?.version || null, modifiedAt: mine.modifiedAt };
+    if (mine._deleted) edit.operation = 'DELETE';
+    else if (!base || base._deleted) Object.assign(edit, { operation: 'CREATE', data });
+    else Object.assign(edit, { operation: 'UPDATE', data: patchOf(dataOf(base), data) });
+    return { ...edit, operationId: createHash('sha256').update(JSON.stringify(edit)).digest('base64url') };
+  }
+
+  async function loadOpen() {
+    for (let after = null, hasMore = true; hasMore;) {
+      const { conflicts } = await ask(`query($domains: [SyncDomainEnum!], $after: Cursor) { conflicts(status: OPEN, domains: $domains, first: 100, after: $after) {
+        conflicts { conflictId mobileId deviceId } cursor hasMore } }`, { domains: [domain], after });
+      for (const one of conflicts.conflicts) if (one.deviceId === deviceId) open.set(one.mobileId, one.conflictId);
+      ({ cursor: after, hasMore } = conflicts);
+    }
+  }
+
+  // Answers, as RxDB wants it, the present state of those documents that are now something else than what was sent.
+  async function push(rows) {
+    await (loaded ??= loadOpen().catch(problem => {
+      loaded = null;
+      throw problem;
+    }));
+    const toResolve = rows.filter(row => open.has(row.newDocumentState.id));
+    const toSend = rows.filter(row => !open.has(row.newDocumentState.id));
+    const differ = new Set();
+    for (const { newDocumentState: mine } of toResolve) {
+      const { resolveConflict: outcome } = await ask(`mutation($resolution: ConflictResolutionInput!) {
+        resolveConflict(resolution: $resolution) { success resolutionResult version error { code message } } }`,
+      { resolution: { conflictId: open.get(mine.id), resolutionStrategy: 'MERGE', chosenVersion: 'merged', mergeData: dataOf(mine) } });
+      if (outcome.error) throw new Error(outcome.error.message);
+      open.delete(mine.id);
+      differ.add(mine.id);
+    }
+    if (toSend.length > 0) {
+      const operations = toSend.map(operationOf);
+      const key = createHash('sha256').update(JSON.stringify(operations)).digest('base64url');
+      const { syncOperations } = await ask(`mutation($operations: [SyncOperationInput!]!, $key: String!, $device: String!) {
+        syncOperations(operations: $operations, idempotencyKey: $key, deviceId: $device) {
+          items { itemId success version conflictDetected conflictId error { code message } } conflicts { conflictId mobileId status } } }`,
+      { operations, key, device: deviceId });
+      syncOperations.items.forEach(({ success, version, conflictDetected, error }, at) => {
+        const { assumedMasterState: base, newDocumentState: mine } = toSend[at];
+        if (!success && error.code !== 'NOT_FOUND') throw new Error(`${mine.id}: ${error.code}: ${error.message}`); // NOT_FOUND: deleted already
+        if (conflictDetected || version !== (base?.version ?? 0) + 1) differ.add(mine.id);
+      });
+      for (const { mobileId, conflictId, status } of syncOperations.conflicts) if (status === 'OPEN') open.set(mobileId, conflictId);
+    }
+    const masters = [];
+    for (const id of differ) {
+      const { entity } = await ask('query($domain: SyncDomainEnum!, $id: ID!) { entity(domain: $domain, entityId: $id) { entityId version deleted data modifiedAt } }', { domain, id });
+      const mine = rows.find(row => row.newDocumentState.id === id).newDocumentState;
+      if (entity && !(mine._deleted && entity.deleted)) masters.push(documentOf(entity));
+    }
+    return masters;
+  }
+
+  const replication = replicateRxCollection({
+    collection,
+    replicationIdentifier: `mooring-${url}-${domain}`,
+    live: true,
+    retryTime: retryTimeMs,
+    pull: { handler: pull, stream$: stream.asObservable(), batchSize: 100 },
+    push: { handler: push, batchSize: 100 },
+  });
+  const beat = setInterval(() => stream.next('RESYNC'), pollIntervalMs);
+  replication.canceled$.subscribe(canceled => canceled && clearInterval(beat));
+  return Object.assign(replication, { resync: () => stream.next('RESYNC'), isOpen: id => open.has(id) });
+}
+
+// ── documents ──
+
+const dataOf = document => Object.fromEntries(Object.entries(document).filter(([name]) => !own.has(name)));
+
+function same(a, b) {
+  if (typeof a !== 'object' || typeof b !== 'object' || !a || !b) return a === b;
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return Array.isArray(a) === Array.isArray(b) && [...names].every(name => same(a[name], b[name]));
+}
+
+// An RFC 7396 merge patch of the fields that differ.
+function patchOf(base, edited) {
+  const patch = {};
+  for (const name of new Set([...Object.keys(base), ...Object.keys(edited)])) {
+    if (same(base[name], edited[name])) continue;
+    const isNested = [base[name], edited[name]].every(one => typeof one === 'object' && one && !Array.isArray(one));
+    patch[name] = isNested ? patchOf(base[name], edited[name]) : edited[name] ?? null;
+  }
+  return patch;
+}

@@ -1,0 +1,123 @@
+// RxDB and a real node: the story of tasks.mjs, and two devices with random edits while the network comes and goes and the
+// node is killed. MOORING_SEED: the run's random moments.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { createRxDatabase } from 'rxdb/plugins/core';
+import { getRxStorageMemory } from 'rxdb/plugins/storage-memory';
+import { connect, documents, readAll, sleep, startNode, until } from '../../tests/system/harness.mjs';
+import { conflictHandler, editOf, newDocument, replicateWithMooring, schema } from './mooring_replication.mjs';
+
+const seed = Number(process.env.MOORING_SEED ?? (Date.now() & 0x7fffffff));
+
+// mulberry32
+function random(from) {
+  let state = from >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
+test('the story of tasks.mjs is true', { timeout: 120_000 }, async () => {
+  const node = await startNode();
+  const story = spawn(process.execPath, [fileURLToPath(new URL('tasks.mjs', import.meta.url)), '--url', node.http,
+    '--token', node.token(), '--token-admin', node.token({ user: 'boss', roles: ['admin'] })], { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  for (const stream of [story.stdout, story.stderr]) stream.setEncoding('utf8').on('data', text => { said += text; });
+  const code = await new Promise(resolve => story.once('close', resolve));
+  assert.equal(code, 0, said);
+  assert.match(said, /All was as said: 9 checks/);
+  await node.stop();
+});
+
+test(`two devices converge through outages and kills of the node (MOORING_SEED=${seed})`, { timeout: 240_000 }, async t => {
+  const rand = random(seed), tasksMax = 8, rounds = 120;
+  const node = await startNode();
+  const bearer = node.token();
+  // Field by field, so that no edit may lose what only it wrote. (By default the one that loses a conflict loses whole.)
+  const boss = await connect(node, node.token({ user: 'boss', roles: ['admin'] }));
+  await boss.ask(documents.policy, { policy: { domain: 'TASK', resolutionPolicy: 'MERGE' } });
+  boss.close();
+  const devices = [];
+  for (const name of ['phone', 'tablet']) {
+    const replications = [];
+    const database = await createRxDatabase({ name: `${name}-${process.pid}`, storage: getRxStorageMemory(), multiInstance: false });
+    // Each edit writes a field of its own, and some write the title as well.
+    const fields = Object.fromEntries(['phone', 'tablet'].flatMap(who => Array.from({ length: rounds }, (_, n) => [`${who}${n}`, { type: 'integer' }])));
+    const { tasks } = await database.addCollections({ tasks: {
+      schema: schema({ title: { type: 'string' }, ...fields }), conflictHandler: conflictHandler((theirs, mine) => ({ ...mine, ...theirs }), () => replications) } });
+    const device = { name, database, tasks, isOnline: true, made: [], failures: 0 };
+    device.replication = replicateWithMooring({
+      collection: tasks, domain: 'TASK', deviceId: name, url: 'http://node/graphql', getToken: () => bearer, pollIntervalMs: 60, retryTimeMs: 40,
+      fetch: async (_, request) => {
+        try {
+          if (!device.isOnline) throw new Error('no network');
+          const response = await fetch(node.http, request);
+          if (rand() < 0.05) throw new Error('the answer was lost');
+          return response;
+        } catch (problem) {
+          device.failures += 1;
+          throw problem;
+        }
+      },
+    });
+    replications.push(device.replication);
+    devices.push(device);
+  }
+
+  let isOver = false, kills = 0;
+  const chaos = (async () => {
+    while (!isOver) {
+      await sleep(50 + rand() * 250);
+      const device = devices[Math.floor(rand() * 2)];
+      if (rand() < 0.25) {
+        await node.kill();
+        kills += 1;
+        await node.start();
+      } else device.isOnline = !device.isOnline;
+    }
+  })();
+  await Promise.all(devices.map(async device => {
+    for (let n = 0; n < rounds; ++n) {
+      const id = `task-${Math.floor(rand() * tasksMax)}`, field = `${device.name}${n}`;
+      const change = { [field]: n, ...(rand() < 0.2 ? { title: `${device.name} ${n}` } : {}) };
+      const there = await device.tasks.findOne(id).exec();
+      if (there) await editOf(there, change);
+      else await device.tasks.insert(newDocument(id, change));
+      device.made.push({ id, field, value: n });
+      await sleep(rand() * 50);
+    }
+  }));
+  isOver = true;
+  await chaos;
+  for (const device of devices) device.isOnline = true;
+
+  const client = await connect(node, bearer);
+  const flat = entity => ({ ...entity.data, id: entity.entityId, version: entity.version });
+  const sorted = list => [...list].sort((a, b) => (a.id < b.id ? -1 : 1)).map(one => Object.fromEntries(Object.entries(one).sort()));
+  let truth;
+  await until(async () => {
+    truth = sorted((await readAll(client)).entities.map(flat));
+    for (const device of devices) {
+      const mine = sorted((await device.tasks.find().exec()).map(one => {
+        const { modifiedAt, ...rest } = one.toJSON();
+        return rest;
+      }));
+      if (JSON.stringify(mine) !== JSON.stringify(truth)) return false;
+    }
+    return devices.every(device => device.made.every(({ id, field }) => truth.find(one => one.id === id)?.[field] !== undefined));
+  }, 'the same on both devices and the node, with every edit in it', 60_000).catch(async problem => {
+    const missing = devices.flatMap(device => device.made.filter(({ id, field }) => truth.find(one => one.id === id)?.[field] === undefined));
+    throw new Error(`${problem.message}; missing on the node: ${JSON.stringify(missing.slice(0, 10))}`);
+  });
+  for (const { made } of devices) for (const { id, field, value } of made) assert.equal(truth.find(one => one.id === id)[field], value);
+  t.diagnostic(`${kills} kills, ${devices.map(one => `${one.failures} failed requests of the ${one.name}`).join(', ')}, ${truth.length} documents`);
+  assert.ok(kills > 0 && devices.every(one => one.failures > 0));
+  client.close();
+  for (const device of devices) await device.database.close();
+  await node.stop();
+});
