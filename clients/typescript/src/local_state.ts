@@ -70,6 +70,7 @@ interface Meta {
   format: 1;
   deviceId: string;
   registered?: string; // what registerDevice was told
+  domains?: readonly SyncDomain[]; // that are kept
 }
 
 export interface ApplyResult {
@@ -403,11 +404,15 @@ export class LocalState {
   }
 
   setRegistered(what: string): Promise<void> {
-    return this.#alone(async () => {
-      const meta: Meta = { ...this.#meta, registered: what };
-      await this.#storage.commit([{ key: 'meta', value: JSON.stringify(meta) }]);
-      this.#meta = meta;
-    });
+    return this.#alone(() => this.#setMeta({ ...this.#meta, registered: what }));
+  }
+
+  // What is kept here from now on. A domain that is new is read from its beginning, and so everything is.
+  async setDomains(domains: readonly SyncDomain[]): Promise<void> {
+    const before = this.#meta.domains;
+    if (before && domains.every(one => before.includes(one)) && before.every(one => domains.includes(one))) return;
+    if (before && this.#position.cursor !== null && domains.some(one => !before.includes(one))) await this.beginReading(null);
+    await this.#alone(() => this.#setMeta({ ...this.#meta, domains: [...domains] }));
   }
 
   // After whatever is being written.
@@ -457,6 +462,11 @@ export class LocalState {
     this.#position = position;
     for (const key of arrived) this.#expected.delete(key);
     return { changed };
+  }
+
+  async #setMeta(meta: Meta): Promise<void> {
+    await this.#storage.commit([{ key: 'meta', value: JSON.stringify(meta) }]);
+    this.#meta = meta;
   }
 
   async #setPosition(position: Position): Promise<void> {

@@ -112,6 +112,7 @@ export class SyncClient {
       deviceId: options.deviceId, nowMs: () => clock.now(), makeId: options.makeId ?? makeId,
       outbox: { itemsMax: options.outbox?.itemsMax ?? 10_000, bytesMax: options.outbox?.bytesMax ?? 64 << 20 },
     });
+    await state.setDomains(options.domains ?? entityDomains);
     return new SyncClient(options, state);
   }
 

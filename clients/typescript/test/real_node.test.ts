@@ -119,6 +119,27 @@ test('a position that the node does not know: everything is read again, and what
   await here.close();
 });
 
+test('a domain that is kept from now on is read from its beginning', async () => {
+  const token = node.token({ tenant: 'wider' }), storage = new MemoryStorage();
+  const open = (content: MemoryStorage, domains: ('TASK' | 'TICKET')[]) => openClient({ url: node.url, deviceId: 'd', storage: content, domains, getToken: () => Promise.resolve(token) });
+  const narrow = await open(storage, ['TASK']);
+  const other = await openClient({ url: node.url, deviceId: 'e', getToken: () => Promise.resolve(token) });
+  await other.create('TICKET', 'ticket', { n: 1 });
+  await other.create('TASK', 'task', { n: 1 });
+  other.start();
+  assert.ok(await other.synced({ timeoutMs: 5000 }));
+  narrow.start();
+  assert.ok(await narrow.synced({ timeoutMs: 5000 }));
+  assert.deepEqual([(await listed(narrow, 'TASK')).length, (await listed(narrow, 'TICKET')).length], [1, 0]);
+  await narrow.close();
+  const wide = await open(new MemoryStorage(storage.content()), ['TASK', 'TICKET']);
+  wide.start();
+  assert.ok(await wide.synced({ timeoutMs: 5000 }));
+  assert.deepEqual([(await listed(wide, 'TASK')).length, (await listed(wide, 'TICKET')).length], [1, 1]);
+  await wide.close();
+  await other.close();
+});
+
 // ── the push ──
 
 const unlessPushed = async (t: { skip(why: string): void }): Promise<boolean> => {
