@@ -39,6 +39,7 @@ template<class Number> struct net_counts {
   Number websocket_connections{};
   Number tls_connections{};    // of the above
   Number requests_in_flight{}; // given to the gateway and not answered
+  Number subscriptions{};      // begun and not ended
   // Since the start.
   Number connections_accepted{};
   Number refused_connections_limit{}; // accepting paused or refused: connections_max
@@ -52,6 +53,7 @@ template<class Number> struct net_counts {
   Number bytes_sent{};
   Number messages_received{}; // WebSocket messages
   Number messages_sent{};
+  Number events_sent{}; // of subscriptions; of the above
   Number http_requests{};
   Number http_2xx{};
   Number http_4xx{};
@@ -61,13 +63,13 @@ template<class Number> struct net_counts {
 
   template<class F> static void for_each(net_counts& counts, F&& f) {
     f(counts.http_connections), f(counts.websocket_connections), f(counts.tls_connections),
-        f(counts.requests_in_flight);
+        f(counts.requests_in_flight), f(counts.subscriptions);
     f(counts.connections_accepted), f(counts.refused_connections_limit), f(counts.refused_address_limit);
     f(counts.refused_handshakes), f(counts.refused_origins), f(counts.refused_tokens),
         f(counts.deadline_closes);
     f(counts.queue_overflows), f(counts.bytes_received), f(counts.bytes_sent), f(counts.messages_received);
-    f(counts.messages_sent), f(counts.http_requests), f(counts.http_2xx), f(counts.http_4xx),
-        f(counts.http_5xx);
+    f(counts.messages_sent), f(counts.events_sent), f(counts.http_requests), f(counts.http_2xx),
+        f(counts.http_4xx), f(counts.http_5xx);
     for (auto& close : counts.closes) f(close);
   }
 };

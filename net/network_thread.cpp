@@ -120,6 +120,7 @@ void network_thread::main() {
   // Whatever is still pending belongs to sessions that were aborted.
   for_each_session([](session& one) { one.abort(); });
   dirty_.clear();
+  clear_dropped();
   gateway_.reset();
 }
 
@@ -236,6 +237,19 @@ std::shared_ptr<body_pump> network_thread::start_body(std::unique_ptr<body_sourc
     bodies_.erase(&one);
   });
   return made;
+}
+
+void network_thread::drop_later(std::shared_ptr<void> what) {
+  dropped_.push_back(std::move(what));
+  if (dropped_.size() == 1) asio::post(io_, [this] { clear_dropped(); });
+}
+
+void network_thread::clear_dropped() {
+  // What ends may drop more.
+  while (!dropped_.empty()) {
+    std::vector<std::shared_ptr<void>> ending;
+    ending.swap(dropped_);
+  }
 }
 
 void network_thread::mark_dirty(std::shared_ptr<session> one) {

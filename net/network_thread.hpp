@@ -120,6 +120,8 @@ class network_thread final : public thread_context {
   void execute(const graphql_request& request, operation_table::ticket ticket);
   // Starts a long body; the first piece comes when it is wanted.
   std::shared_ptr<body_pump> start_body(std::unique_ptr<body_source> source, body_pump::taker take);
+  // Destroys it on this thread in a turn of its own: for what may be running as this is called.
+  void drop_later(std::shared_ptr<void> what);
   // The session has bytes to send that the current turn's end will flush.
   void mark_dirty(std::shared_ptr<session> one);
 
@@ -133,6 +135,7 @@ class network_thread final : public thread_context {
   std::size_t turn_length() const;
   void drain_inbox();
   void flush_dirty();
+  void clear_dropped();
   void tick();
   void answer(operation_table::ticket ticket, graphql_answer&& from_gateway);
   void on_stop();
@@ -168,6 +171,7 @@ class network_thread final : public thread_context {
 
   std::unique_ptr<gateway> gateway_;
   std::unordered_map<body_pump*, std::shared_ptr<body_pump>> bodies_; // until their threads have ended
+  std::vector<std::shared_ptr<void>> dropped_; // before the gateway, which they may use as they end
   std::vector<std::shared_ptr<session>> dirty_;
   std::vector<std::shared_ptr<session>> flushing_;
   std::unordered_map<session*, std::shared_ptr<session>> sessions_;

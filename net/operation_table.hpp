@@ -19,8 +19,9 @@ class operation_table {
   using ticket = std::uint64_t;
 
   struct operation {
-    session* owner = nullptr; // null: the slot is free
-    std::string id_json;      // WebSocket: the operation's id as JSON
+    session* owner = nullptr;     // null: the slot is free
+    std::string id_json;          // WebSocket: the operation's id as JSON
+    std::uint64_t request_id = 0; // WebSocket
     std::uint32_t generation = 0;
     std::uint32_t next_free = 0;
     bool cancelled = false; // WebSocket: completed by the client; its answer is dropped

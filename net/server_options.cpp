@@ -36,6 +36,8 @@ result<void> server_options::validate() const {
     return wrong("network: first_message_bytes_max must be at least 5 KiB");
   if (queued_bytes_max < 4 << 10) return wrong("network: queued_bytes_max must be at least 4 KiB");
   if (requests_in_flight_max < 1) return wrong("network: requests_in_flight_max must be at least 1");
+  if (subscriptions_max < 1) return wrong("network: subscriptions_max must be at least 1");
+  if (stream_queued_bytes_max < 1024) return wrong("network: stream_queued_bytes_max must be at least 1 KiB");
   if (bytes_per_second_min < 1) return wrong("network: bytes_per_second_min must be at least 1");
   const struct {
     const char* name;

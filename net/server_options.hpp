@@ -37,8 +37,12 @@ struct server_options {
   // down and not closed.
   std::size_t queued_bytes_max = 1 << 20;
   std::size_t requests_in_flight_max = 64; // per WebSocket; reading pauses there
-  std::size_t token_cache_entries = 1024;  // verified tokens of HTTP requests, per thread
-  std::size_t gzip_bytes_min = 1024;       // smaller responses are sent as they are
+  std::size_t subscriptions_max = 32;      // per WebSocket; a further one is refused with RATE_LIMITED
+  // Events wait at their source while more than this is queued for a slow reader (or a quarter of
+  // queued_bytes_max, if that is less).
+  std::size_t stream_queued_bytes_max = 64 << 10;
+  std::size_t token_cache_entries = 1024; // verified tokens of HTTP requests, per thread
+  std::size_t gzip_bytes_min = 1024;      // smaller responses are sent as they are
 
   std::int64_t header_timeout_ms = 5'000; // TLS handshake; first byte to end of headers
   std::int64_t init_timeout_ms = 3'000;   // upgrade to connection_init: 4408

@@ -107,14 +107,13 @@ void websocket_session::on_subscribe(const client_message& message) {
   if (state_ != state::acknowledged) return close(close_code::unauthorized, "Unauthorized");
   id_scratch_.clear();
   append_json_string(id_scratch_, message.id);
-  if (find_operation(id_scratch_)) {
+  if (find_operation(id_scratch_) || find_stream(id_scratch_)) {
     std::string reason = "Subscriber for ";
     reason += cut_utf8(message.id, 80);
     reason += " already exists";
     return close(close_code::subscriber_exists, reason);
   }
   const auto ticket = thread_.operations().open(*this);
-  thread_.operations().find(ticket)->id_json = id_scratch_;
   running_.push_back(ticket);
 
   graphql_request request;
@@ -127,6 +126,9 @@ void websocket_session::on_subscribe(const client_message& message) {
   request.remote_address = connection_.remote_address;
   request.bytes = in_.size();
   request.request_id = thread_.next_request_id();
+  auto& operation = *thread_.operations().find(ticket);
+  operation.id_json = id_scratch_;
+  operation.request_id = request.request_id;
   request.arrived_us = system_clock().monotonic_us();
   thread_.execute(request, ticket);
 }
@@ -134,6 +136,12 @@ void websocket_session::on_subscribe(const client_message& message) {
 void websocket_session::on_complete(const client_message& message) {
   id_scratch_.clear();
   append_json_string(id_scratch_, message.id);
+  // A subscription ends at once: its source with it. Events that crossed this message are allowed by the
+  // protocol.
+  if (const auto at = find_stream(id_scratch_)) {
+    take_stream(*at);
+    return;
+  }
   // It still runs and still counts as in flight, but its id is free and its answer is dropped.
   if (const auto at = find_operation(id_scratch_)) thread_.operations().find(running_[*at])->cancelled = true;
 }
@@ -144,23 +152,28 @@ void websocket_session::on_answer(operation_table::ticket ticket, operation_tabl
                                   graphql_answer&& answer) {
   const bool was_full = !may_read();
   const bool is_wanted = !operation.cancelled && state_ == state::acknowledged;
-  if (is_wanted) {
+  const bool begins = answer.events != nullptr;
+  std::string id_json;
+  const auto request_id = operation.request_id;
+  if (is_wanted && begins) {
+    id_json = operation.id_json;
+  } else if (is_wanted) {
     auto& out = wire_.outgoing();
-    const std::string_view body = answer.body;
     if (answer.executed) {
-      append_next_frame(out, operation.id_json, body);
+      append_next_frame(out, operation.id_json, answer.body);
       append_complete_frame(out, operation.id_json);
     } else {
-      // gateway.hpp: the body of a refusal is {"errors":[…]} and nothing else.
-      constexpr std::string_view head = R"({"errors":)";
-      MOORING_CHECK(body.starts_with(head) && body.ends_with("]}"),
-                    "a refused answer's body is {\"errors\":[…]}");
-      append_error_frame(out, operation.id_json, body.substr(head.size(), body.size() - head.size() - 1));
+      append_error_frame(out, operation.id_json, errors_of(answer.body));
     }
   }
   thread_.operations().close(ticket);
   running_.erase(std::find(running_.begin(), running_.end(), ticket));
-  if (is_wanted) sent(answer.executed ? 2 : 1);
+  if (begins) {
+    if (is_wanted && !thread_.is_stopping())
+      begin_stream(std::move(id_json), request_id, std::move(answer.events));
+  } else if (is_wanted) {
+    sent(answer.executed ? 2 : 1);
+  }
   if (ended_ || state_ == state::closing) return;
   if (thread_.is_stopping() && running_.empty()) return close(close_code::going_away, "the node is stopping");
   if (was_full && !in_read_turn_) read();
@@ -181,7 +194,7 @@ void websocket_session::sent(std::size_t messages) {
     return;
   }
   queue_was_over_ = false;
-  if (!in_read_turn_) thread_.mark_dirty(shared_from_this());
+  if (!in_read_turn_ && !dirty) thread_.mark_dirty(shared_from_this());
 }
 
 } // namespace mooring::net

@@ -128,6 +128,7 @@ void websocket_session::on_drained() {
   if (state_ == state::closing) since_ms_ = thread_.now_ms();
   arm();
   read();
+  resume_streams();
 }
 
 // ── ending ──
@@ -136,6 +137,7 @@ void websocket_session::close(std::uint16_t code, std::string_view reason) {
   if (ended_ || state_ == state::closing) return;
   if (state_ == state::accepting) return abort(); // there is no WebSocket yet
   state_ = state::closing;
+  end_streams();
   since_ms_ = thread_.now_ms();
   receiving_.since_ms = 0;
   counted_code_ = code;
@@ -151,6 +153,7 @@ void websocket_session::close(std::uint16_t code, std::string_view reason) {
 void websocket_session::on_end() {
   for (const auto ticket : running_) thread_.operations().close(ticket);
   running_.clear();
+  end_streams();
   thread_.counters().closes[close_code_index(counted_code_)].add();
   if (!opened_) return;
   thread_.forget_connection(id_);
@@ -160,6 +163,7 @@ void websocket_session::on_end() {
 
 void websocket_session::begin_stop() {
   if (state_ == state::accepting) return abort();
+  end_streams();
   if (running_.empty()) close(close_code::going_away, "the node is stopping");
 }
 

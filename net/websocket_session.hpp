@@ -7,10 +7,14 @@
 // frames into the channel's outgoing buffer, several in one system call; Beast's own frames go through the
 // same buffer (channel::async_write_some takes a frame whole), so the two never mix.
 //
+// A subscription that has begun is a stream_operation: it is no request in flight any more, and stays until
+// either side completes it or the connection ends.
+//
 // Reading pauses while requests_in_flight_max requests run or much is queued for a slow reader: the client
 // feels it as TCP backpressure.
 //
-// Internal to net. websocket_session.cpp is the connection, websocket_messages.cpp what the messages do.
+// Internal to net. websocket_session.cpp is the connection, websocket_messages.cpp what the messages do,
+// websocket_streams.cpp the subscriptions.
 #pragma once
 
 #include <memory>
@@ -27,6 +31,7 @@
 #include "net/message_buffer.hpp"
 #include "net/protocol_message.hpp"
 #include "net/session.hpp"
+#include "net/stream_operation.hpp"
 
 namespace mooring::net {
 
@@ -48,6 +53,12 @@ class websocket_session final : public session {
   void close_by_gateway(std::uint16_t code, const std::string& reason) override { close(code, reason); }
   void on_drained() override;
   void on_read_waits() override;
+
+  // ── for stream_operation ──
+  void send_event(const stream_operation& from, std::string_view body);
+  bool has_room();
+  void complete_stream(stream_operation& one);
+  void fail_stream(stream_operation& one, std::string_view body);
 
  protected:
   std::int64_t next_deadline_ms() const override;
@@ -72,13 +83,20 @@ class websocket_session final : public session {
   void close(std::uint16_t code, std::string_view reason);
   std::int64_t expiry_in_ms() const;
   std::optional<std::size_t> find_operation(std::string_view id_json) const;
+  void begin_stream(std::string id_json, std::uint64_t request_id, std::shared_ptr<event_source> source);
+  std::optional<std::size_t> find_stream(std::string_view id_json) const;
+  std::shared_ptr<stream_operation> take_stream(std::size_t at);
+  void end_stream(const stream_operation& one);
+  void end_streams();
+  void resume_streams();
 
   std::uint16_t counted_code_ = 0; // of the close that was sent
   websocket::stream<channel_link, false> stream_;
   message_buffer in_;
   std::shared_ptr<const identity> who_; // before the acknowledgement: of the upgrade's header, or null
   std::vector<operation_table::ticket> running_;
-  std::shared_ptr<connection_handle> handle_; // given to the gateway weakly
+  std::vector<std::shared_ptr<stream_operation>> streams_; // subscriptions that have begun
+  std::shared_ptr<connection_handle> handle_;              // given to the gateway weakly
   std::string id_scratch_;
   std::uint64_t id_;
   std::int64_t since_ms_;         // of the state
@@ -91,5 +109,8 @@ class websocket_session final : public session {
   bool queue_was_over_ = false; // the queue was above its limit before the latest answer
   bool opened_ = false;         // the gateway knows of the connection
 };
+
+// The list in {"errors":[…]}.
+std::string_view errors_of(std::string_view body);
 
 } // namespace mooring::net
