@@ -1,5 +1,8 @@
-// Registering and deactivating devices, and what a device acknowledged.
+// Registering and deactivating devices, what a device acknowledged, and what it wants pushed.
+#include <algorithm>
+
 #include "sync/asker.hpp"
+#include "sync/notifications.hpp"
 #include "sync/rules.hpp"
 #include "sync/staged.hpp"
 #include "sync/validation.hpp"
@@ -80,6 +83,17 @@ result<decision<bool>> apply_deactivation(store& in, const caller& who, const de
   if (!target->active) return out;
   staged deciding(in, now, settings, 0);
   target->active = false;
+  // The owner hears of it on the other devices, at once: it may be somebody else's doing.
+  notification told;
+  told.owner = target->owner;
+  told.text = "device " + target->id + " was deactivated";
+  document_writer data;
+  data.begin_object(1);
+  data.key("deviceId");
+  data.string(target->id);
+  told.data = data.take();
+  told.urgency = priority::high;
+  tell(deciding, std::move(told));
   deciding.put(std::move(*target));
   deciding.finish(out);
   return out;
@@ -99,6 +113,27 @@ result<decision<bool>> apply_acknowledgement(store& in, const caller& who, const
   if (what.at <= with.acknowledged) return out;
   staged deciding(in, now, settings, 0);
   with.acknowledged = what.at;
+  deciding.put(std::move(with));
+  deciding.finish(out);
+  return out;
+}
+
+result<decision<push_answer>> apply_push_subscription(store& in, const caller& who, const set_push_subscription& what,
+                                                      instant now, const rule_settings& settings) {
+  auto asking = identify(in, who, what.device_id);
+  if (!asking) return asking.failure();
+  if (!asking->known_device) return error{error_code::not_found, "there is no such device", "deviceId"};
+  decision<push_answer> out{{what.device_id, what.setting}, {}, 0, 0};
+  auto& with = *asking->known_device;
+  const auto place = std::lower_bound(with.push.begin(), with.push.end(), what.setting.in,
+                                      [](const push_setting& one, std::optional<domain> d) { return one.in < d; });
+  if (place != with.push.end() && place->in == what.setting.in) {
+    if (*place == what.setting) return out;
+    *place = what.setting;
+  } else {
+    with.push.insert(place, what.setting);
+  }
+  staged deciding(in, now, settings, 0);
   deciding.put(std::move(with));
   deciding.finish(out);
   return out;

@@ -156,7 +156,8 @@ struct concurrent_edit {
     }
     const bool open = made.status == conflict_status::open;
     in.add_slot({0, slot_kind::conflict, edit.in, stored.owner, made.id, 0, edit.what,
-                 open ? priority::critical : priority::normal, !open, in.now()});
+                 open && in.policy_of(edit.in).notify_on_conflict ? priority::critical : priority::normal, !open,
+                 in.now()});
     out.version = stored.version + (writes ? 1 : 0);
     out.conflict_detected = true;
     out.conflict_id = made.id;
@@ -165,6 +166,8 @@ struct concurrent_edit {
       // that it has not seen, so it is pushed the outcome as everybody else.
       const bool holds_it = winner == conflict_side::client && edit.what != operation::update;
       write_version(in, place, changes, std::move(result), mark(holds_it ? author.with.number : 0));
+    } else if (!open) {
+      stand_again(in, place);
     }
     conflicts.push_back(made);
     in.put(std::move(made));
@@ -210,6 +213,15 @@ void write_version(staged& in, const staged::handle& place, const std::vector<fi
   in.vacate(target.at);
   target.at = in.add_slot({0, slot_kind::entity, target.in, target.owner, target.id, mark.not_pushed_to,
                            mark.what, mark.urgency, target.deleted, in.now()});
+  in.keep(place);
+}
+
+void stand_again(staged& in, const staged::handle& place) {
+  auto& stays = *place.found;
+  in.vacate(stays.at);
+  stays.at = in.add_slot({0, slot_kind::entity, stays.in, stays.owner, stays.id, 0,
+                          stays.deleted ? operation::remove : operation::sync, priority::normal, stays.deleted,
+                          in.now()});
   in.keep(place);
 }
 

@@ -44,6 +44,10 @@ void write_version(staged& in, const staged::handle& place, const std::vector<fi
 void write_first_version(staged& in, const staged::handle& place, domain d, user_number owner,
                          std::string_view id, document data, const version_mark& mark);
 
+// Moves what stands in `place` to the end of the feed as it is, for everybody: the device whose edit lost may have taken
+// its own for the stored one (docs/decisions/0032). REQUIRES: place.found
+void stand_again(staged& in, const staged::handle& place);
+
 // modifiedAt more than the allowed skew ahead of the server counts as the server's clock.
 inline instant clamp_skew(instant modified_at, instant server, const rule_settings& settings) {
   return modified_at > server + settings.clock_skew_ms ? server : modified_at;

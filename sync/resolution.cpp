@@ -121,6 +121,8 @@ result<decision<resolution_answer>> apply_resolution(store& base, const caller& 
       version = 1;
       write_first_version(in, place, found->in, found->owner, found->entity_id, std::move(after), mark);
     }
+  } else if (place.found != nullptr) {
+    stand_again(in, place);
   }
 
   found->by = what.by;

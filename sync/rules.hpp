@@ -49,6 +49,13 @@ result<decision<bool>> apply_acknowledgement(store&, const caller&, const acknow
                                              const rule_settings&);
 result<decision<policy>> apply_policy(store&, const caller&, const set_conflict_policy&, instant now,
                                       const rule_settings&);
+result<decision<push_answer>> apply_push_subscription(store&, const caller&, const set_push_subscription&, instant now,
+                                                      const rule_settings&);
+// These two answer what.devices, or 0 when there is nobody.
+result<decision<std::int32_t>> apply_trigger(store&, const caller&, const trigger_sync&, instant now,
+                                             const rule_settings&);
+result<decision<std::int32_t>> apply_broadcast(store&, const caller&, const broadcast&, instant now,
+                                               const rule_settings&);
 
 // True when `who` may use this device id: own or unknown, active, and the one of the token when it names one.
 // FORBIDDEN or DEVICE_DEACTIVATED otherwise.

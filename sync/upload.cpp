@@ -1,5 +1,6 @@
 // apply_upload: one request of items, exactly once (domain.md, "Exactly once", "Validation is per item").
 #include <algorithm>
+#include <array>
 
 #include "sync/answer_codec.hpp"
 #include "sync/asker.hpp"
@@ -110,6 +111,7 @@ class upload_run {
     }
     answer.overall.bandwidth_bytes = bytes;
 
+    note_domains();
     ++(answer.success() ? with_.sync_count : with_.failed_sync_count);
     with_.conflict_count += new_conflicts_;
     with_.last_sync_at = in_.now();
@@ -141,13 +143,39 @@ class upload_run {
     section.errors.push_back(*item.failure);
   }
 
+  void accepted(domain in, const item_result& item) {
+    auto& state = domains_[static_cast<std::size_t>(in)];
+    state.any = true;
+    if (item.duplicate) return;
+    ++state.stored;
+    if (item.version) state.last_version = *item.version;
+  }
+
+  // What this upload was about, into the device's row.
+  void note_domains() {
+    for (std::size_t i = 0; i < domains_.size(); ++i) {
+      const auto& seen = domains_[i];
+      if (!seen.any) continue;
+      const auto in = static_cast<domain>(i);
+      auto place = std::lower_bound(with_.domains.begin(), with_.domains.end(), in,
+                                    [](const domain_state& one, domain d) { return one.in < d; });
+      if (place == with_.domains.end() || place->in != in) place = with_.domains.insert(place, domain_state{in, 0, {}, 0});
+      place->last_sync_at = in_.now();
+      place->stored += seen.stored;
+      if (seen.last_version != 0) place->last_version = seen.last_version;
+    }
+  }
+
   template<class Item>
   void run_records(std::optional<section_answer>& section, const std::vector<Item>& items) {
     begin(section, items.size());
     for (const auto& item : items) {
       auto& result = section->items.emplace_back();
       result.item_id = id_of(item, with_);
-      if (auto bad = apply_record(item, result)) fail(*section, result, std::move(*bad));
+      if (auto bad = apply_record(item, result))
+        fail(*section, result, std::move(*bad));
+      else
+        accepted(domain_of(item), result);
     }
     end(*section);
   }
@@ -210,7 +238,10 @@ class upload_run {
         if (!done) return done.failure();
         bad = std::move(*done);
       }
-      if (bad) fail(section, result, std::move(*bad));
+      if (bad)
+        fail(section, result, std::move(*bad));
+      else
+        accepted(edit.in, result);
       if (result.conflict_detected) ++section.metrics.conflicts_detected;
     }
     end(section);
@@ -264,6 +295,12 @@ class upload_run {
   user_number user_;
   device with_;
   std::int64_t new_conflicts_ = 0;
+  struct accepted_items {
+    bool any = false;
+    std::int32_t last_version = 0;
+    std::int64_t stored = 0;
+  };
+  std::array<accepted_items, domain_count> domains_{};
 };
 
 } // namespace

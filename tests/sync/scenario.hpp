@@ -117,6 +117,15 @@ class scenario {
   result<decision<bool>> acknowledge_upto(const caller& who, const std::string& id, position upto) {
     return commit(apply_acknowledgement(rows, who, {id, upto}, now, settings));
   }
+  result<decision<push_answer>> subscribe(const caller& who, const std::string& id, const push_setting& what) {
+    return commit(apply_push_subscription(rows, who, {id, what}, now, settings));
+  }
+  result<decision<std::int32_t>> trigger(const caller& who, const trigger_sync& what) {
+    return commit(apply_trigger(rows, who, what, now, settings));
+  }
+  result<decision<std::int32_t>> tell_all(const caller& who, const broadcast& what) {
+    return commit(apply_broadcast(rows, who, what, now, settings));
+  }
   void set_policy(domain in, strategy by, bool auto_resolve = true) {
     REQUIRE(commit(apply_policy(rows, admin(), {{in, by, auto_resolve, true}}, now, settings)).ok());
   }

@@ -57,10 +57,10 @@ TEST_CASE("tombstones and closed conflicts go after the retention, with their sl
   s.edit("ann", "phone", update("t1", R"({"a":1})").base(1));                                    // 4
   s.edit("bob", "tablet", update("t1", R"({"a":2})").base(1).when(s.now + 1)); // 5 conflict, 6 t1
   s.edit("ann", "phone", erase("t2").base(1));                                 // 7
-  s.set_policy(domain::task, strategy::manual);
-  s.edit("ann", "phone", update("t1", R"({"a":3})").base(1)); // 8 open conflict
+  s.set_policy(domain::task, strategy::manual);               // 8 notification
+  s.edit("ann", "phone", update("t1", R"({"a":3})").base(1)); // 9 open conflict
   s.wait_ms(5000);
-  s.edit("ann", "phone", erase("t3").base(1)); // 9
+  s.edit("ann", "phone", erase("t3").base(1)); // 10
   const auto before = s.rows;
   s.now = s.now + (s.settings.retention_ms - 5001);
   sweep(s, everything(s.rows));
@@ -71,11 +71,12 @@ TEST_CASE("tombstones and closed conflicts go after the retention, with their sl
   CHECK(s.rows.entities.size() == 2); // t1 and the younger tombstone t3
   CHECK(s.rows.conflicts.size() == 1);
   CHECK(s.rows.conflicts.begin()->second.status == conflict_status::open);
-  CHECK(s.rows.swept == 7);
+  CHECK(s.rows.swept == 8);
+  CHECK(s.rows.notifications.empty());
   s.wait_ms(5000);
   sweep(s, everything(s.rows));
   CHECK(s.rows.entities.size() == 1);
-  CHECK(s.rows.swept == 9);
+  CHECK(s.rows.swept == 10);
   CHECK(decide_sweep(s.rows, everything(s.rows), s.rows.swept, s.now, s.settings).empty());
   // An open conflict never expires.
   s.now = s.now + s.settings.retention_ms * 10;
