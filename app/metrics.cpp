@@ -163,6 +163,8 @@ void write_network(page& to, const net::net_totals& from) {
   to.gauge("mooring_connections", "Open connections, by kind.", number(from.websocket_connections), {{"kind", "websocket"}});
   to.gauge("mooring_tls_connections", "Of these, with TLS.", number(from.tls_connections));
   to.gauge("mooring_requests_in_flight", "Requests given to the actors and not answered.", number(from.requests_in_flight));
+  to.gauge("mooring_subscriptions", "Subscriptions open.", number(from.subscriptions));
+  to.counter("mooring_events_sent_total", "Events sent to subscriptions.", number(from.events_sent));
   to.counter("mooring_connections_accepted_total", "Connections accepted.", number(from.connections_accepted));
   const std::pair<const char*, std::uint64_t> refusals[] = {{"connection_limit", from.refused_connections_limit},
                                                             {"address_limit", from.refused_address_limit},

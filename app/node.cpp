@@ -93,6 +93,7 @@ result<net::server_options> server_of(const config::settings& from) {
   out.message_bytes_max = static_cast<std::size_t>(from.network.message_bytes_max);
   out.queued_bytes_max = static_cast<std::size_t>(from.network.queued_bytes_max);
   out.requests_in_flight_max = static_cast<std::size_t>(from.network.in_flight_max);
+  out.subscriptions_max = static_cast<std::size_t>(from.network.subscriptions_per_connection);
   out.header_timeout_ms = from.network.header_timeout_ms;
   out.init_timeout_ms = from.network.init_timeout_ms;
   out.message_timeout_ms = from.network.message_timeout_ms;

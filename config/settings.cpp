@@ -61,6 +61,8 @@ std::vector<setting> table(settings& s) {
        "Answers that may wait for a slow reader; beyond, its socket is closed with 1013.", 1024, 1 << 30, unit::bytes},
       {"network.in_flight_max", &s.network.in_flight_max, "Requests of one connection at a time; more wait in the socket.",
        1, 10'000},
+      {"network.subscriptions_per_connection", &s.network.subscriptions_per_connection,
+       "Subscriptions that one WebSocket may hold; a further one is refused with RATE_LIMITED.", 1, 10'000},
       {"network.header_timeout_ms", &s.network.header_timeout_ms, "For a request's headers to arrive.", 100, 600'000,
        unit::ms},
       {"network.init_timeout_ms", &s.network.init_timeout_ms, "For connection_init to arrive; then 4408.", 100, 600'000,

@@ -47,6 +47,7 @@ struct settings {
     std::int64_t message_bytes_max = 11ll << 20;
     std::int64_t queued_bytes_max = 1ll << 20;
     std::int64_t in_flight_max = 64;
+    std::int64_t subscriptions_per_connection = 32;
     std::int64_t header_timeout_ms = 5'000;
     std::int64_t init_timeout_ms = 3'000;
     std::int64_t message_timeout_ms = 10'000;
