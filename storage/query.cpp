@@ -1,8 +1,11 @@
 #include "storage/query.hpp"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
+#include "sync/asker.hpp"
+#include "sync/changes.hpp"
 #include "sync/health.hpp"
 #include "sync/rules.hpp"
 
@@ -102,6 +105,89 @@ class answering {
     return sync::query_answer{std::move(out)};
   }
 
+  result<sync::query_answer> operator()(const sync::get_feed& what) {
+    const auto asker = sync::identify(store_, who_, what.device_id);
+    if (!asker) return asker.failure();
+    if (!asker->known_device)
+      return error{error_code::not_found, "no such device: register it, or upload something first",
+                   "deviceId"};
+    const auto& device = *asker->known_device;
+    sync::feed_page page;
+    page.viewer = device.owner;
+    page.device = device.number;
+    page.push = device.push;
+    page.from = page.upto = what.after.value_or(device.acknowledged);
+    const auto head = store_.counters().last_position;
+    if (page.from > head || sync::must_resync(page.from, store_.swept())) {
+      page.must_resync = true;
+      page.upto = head;
+      return sync::query_answer{std::move(page)};
+    }
+    std::size_t looked_at = 0, bytes = 0;
+    store_.scan_feed(page.from, [&](const feed_slot_view& slot) {
+      if (sync::may_see(user_, slot.owner) &&
+          !(slot.kind == sync::slot_kind::entity && slot.device == device.number)) {
+        if (page.events.size() == static_cast<std::size_t>(what.first) || bytes >= sync::page_bytes_max) {
+          page.has_more = true;
+          return false;
+        }
+        if (auto event = event_of(slot, device.number, bytes)) page.events.push_back(std::move(*event));
+      }
+      page.upto = slot.at;
+      if (++looked_at < sync::slots_per_page_max) return true;
+      page.has_more = true;
+      return false;
+    });
+    if (!page.has_more) page.upto = std::max(page.upto, head);
+    return sync::query_answer{std::move(page)};
+  }
+
+  result<sync::query_answer> operator()(const sync::list_push_subscriptions& what) {
+    auto found = inspected_device(what.device_id);
+    if (!found) return found.failure();
+    return sync::query_answer{sync::push_subscriptions{what.device_id, std::move(found->push)}};
+  }
+
+  result<sync::query_answer> operator()(const sync::get_device_sync_state& what) {
+    const auto found = inspected_device(what.device_id);
+    if (!found) return found.failure();
+    std::array<std::int64_t, sync::domain_count> pending{};
+    std::size_t looked_at = 0;
+    store_.scan_feed(found->acknowledged, [&](const feed_slot_view& slot) {
+      if (slot.kind != sync::slot_kind::notification && slot.device != found->number &&
+          sync::may_see(found->owner, slot.owner))
+        ++pending[static_cast<std::size_t>(slot.in)];
+      return ++looked_at < sync::slots_per_page_max;
+    });
+    sync::device_sync_state out{what.device_id, {}};
+    auto known = found->domains.begin();
+    for (int i = 0; i < sync::domain_count; ++i) {
+      const auto in = static_cast<sync::domain>(i);
+      const bool uploaded = known != found->domains.end() && known->in == in;
+      const auto waiting = pending[static_cast<std::size_t>(i)];
+      if (uploaded)
+        out.domains.push_back({*known++, waiting});
+      else if (waiting > 0)
+        out.domains.push_back({sync::domain_state{in, 0, {}, 0}, waiting});
+    }
+    return sync::query_answer{std::move(out)};
+  }
+
+  result<sync::query_answer> operator()(const sync::count_devices& what) {
+    if (!who_.is_admin)
+      return error{error_code::forbidden, "only an administrator of the tenant may do this"};
+    std::optional<sync::user_number> owner;
+    if (what.user_id) {
+      const auto user = store_.find_user(*what.user_id);
+      if (!user) return sync::query_answer{std::int64_t{0}};
+      owner = user->number;
+    }
+    if (!what.device_id) return sync::query_answer{store_.count_devices(owner)};
+    const auto device = store_.find_device(*what.device_id);
+    const bool is_meant = device && device->active && (!owner || device->owner == *owner);
+    return sync::query_answer{std::int64_t{is_meant ? 1 : 0}};
+  }
+
   result<sync::query_answer> operator()(const sync::list_policies&) {
     std::vector<sync::policy> out;
     for (int i = 0; i < sync::domain_count; ++i) {
@@ -112,6 +198,17 @@ class answering {
   }
 
  private:
+  // A device whose state the caller may look at.
+  result<sync::device> inspected_device(const std::string& id) {
+    auto found = store_.find_device(id);
+    if (!found) return error{error_code::not_found, "there is no such device", "deviceId"};
+    if (who_.device && *who_.device != id && !who_.is_admin && !who_.is_operator)
+      return error{error_code::forbidden, "the token is for another device", "deviceId"};
+    if (found->owner != user_ && !who_.is_admin && !who_.is_operator)
+      return error{error_code::forbidden, "the device belongs to another user", "deviceId"};
+    return std::move(*found);
+  }
+
   static std::optional<sync::position> position_of(std::string_view conflict_id) {
     sync::position at = 0;
     if (conflict_id.size() < 2 || conflict_id[0] != 'c' || conflict_id[1] == '0') return std::nullopt;
@@ -119,6 +216,38 @@ class answering {
     const auto [parsed, failed] = std::from_chars(conflict_id.data() + 1, end, at);
     if (failed != std::errc{} || parsed != end) return std::nullopt;
     return at;
+  }
+
+  // What stands at a place of the feed, for this device; adds its size to `bytes`. Nothing: it is another
+  // device's.
+  std::optional<sync::feed_event> event_of(const feed_slot_view& slot, sync::device_number device,
+                                           std::size_t& bytes) {
+    sync::feed_event out{to_slot(slot), {}};
+    switch (slot.kind) {
+    case sync::slot_kind::entity: {
+      const auto found = store_.view_entity(slot);
+      if (!found) return std::nullopt;
+      bytes += found->data.size();
+      out.what = resolve(*found);
+      return out;
+    }
+    case sync::slot_kind::conflict: {
+      const auto at = position_of(slot.id);
+      auto found = at ? store_.find_conflict(*at) : std::nullopt;
+      if (!found) return std::nullopt;
+      bytes += found->server_data.bytes.size() + found->client_data.bytes.size();
+      out.what = std::move(*found);
+      return out;
+    }
+    case sync::slot_kind::notification: {
+      auto found = store_.find_notification(slot.at);
+      if (!found || (found->only_device != 0 && found->only_device != device)) return std::nullopt;
+      bytes += found->data.bytes.size();
+      out.what = std::move(*found);
+      return out;
+    }
+    }
+    return std::nullopt;
   }
 
   sync::entity_answer resolve(const entity_view& from) {

@@ -33,20 +33,25 @@ struct list_policies {};
 // A page of what is to be pushed to a device: what its user may see, but its own edits and what is meant for other
 // devices. Push settings do not filter it: whoever sends asks passes_push (sync/push.hpp) with the page's `push`.
 // Failures: NOT_FOUND (no such device), FORBIDDEN (another user's, or the token is for another one), DEVICE_DEACTIVATED.
+// The snapshot must hold everything that the device was sent: a position ahead of it is one of another life, whose places
+// will be given away again (a restored backup), and the device must read everything anew.
 struct get_feed {
   std::string device_id;
   std::optional<position> after; // nothing: from the device's acknowledged position
   std::int32_t first = 256;      // events, at most
 };
-// These two fail as get_feed does; an administrator of the tenant may ask for every device's.
+// These two: NOT_FOUND, FORBIDDEN for another user's device. Administrators and operators may ask for every device of the
+// tenant, and everybody for one that was deactivated.
 struct list_push_subscriptions { std::string device_id; };
 struct get_device_sync_state { std::string device_id; };
-// Active devices of the tenant, of one user, or one device; who is not known counts 0.
+// Active devices of the tenant, of one user, or one device; who is not known counts 0. FORBIDDEN for all but
+// administrators.
 struct count_devices {
   std::optional<std::string> user_id, device_id;
 };
 
-using query = std::variant<get_entity, get_changes, get_conflict, list_conflicts, list_devices, get_device, list_policies>;
+using query = std::variant<get_entity, get_changes, get_conflict, list_conflicts, list_devices, get_device, list_policies,
+                           get_feed, list_push_subscriptions, get_device_sync_state, count_devices>;
 
 inline constexpr std::int32_t page_max = 1000; // of `first`; more is BAD_USER_INPUT
 // Slots that one page looks at, seen or not: then the page ends early with has_more, so that a user of a large tenant
@@ -101,7 +106,7 @@ struct feed_page {
   position from = 0;             // where it began: `after`, or the acknowledged position
   position upto = 0;             // everything up to here was looked at, also what was left out; the next page's `after`
   bool has_more = false;
-  bool must_resync = false;      // `from` was swept: no events, and `upto` is the present head
+  bool must_resync = false;      // `from` was swept, or is ahead of the feed: no events, and `upto` is the present head
 };
 
 struct push_subscriptions {
@@ -120,6 +125,7 @@ struct device_sync_state {
 };
 
 using query_answer = std::variant<std::optional<entity_answer>, change_page, std::optional<conflict>, conflict_page,
-                                  std::vector<device_answer>, std::optional<device_answer>, std::vector<policy>>;
+                                  std::vector<device_answer>, std::optional<device_answer>, std::vector<policy>, feed_page,
+                                  push_subscriptions, device_sync_state, std::int64_t>;
 
 } // namespace mooring::sync

@@ -25,16 +25,29 @@ struct asked {
     snapshot = good(env->begin_read());
   }
   result<sync::query_answer> ask(const std::string& user, const sync::query& what, bool admin = false) {
-    tenant_store store(snapshot, "acme");
     sync::caller who;
     who.tenant = "acme";
     who.user = user;
     who.is_admin = admin;
+    return ask(who, what);
+  }
+  result<sync::query_answer> ask(const sync::caller& who, const sync::query& what) {
+    tenant_store store(snapshot, "acme");
     query_setting setting;
     setting.rules = &rules;
     setting.now = sample_time;
     setting.online = [&](std::string_view device) { return device == online; };
     return answer_query(store, names, who, what, setting);
+  }
+  error_code refusal(const sync::caller& who, const sync::query& what) {
+    const auto answer = ask(who, what);
+    REQUIRE(!answer);
+    return answer.failure().code;
+  }
+  void store(const sync::write_list& writes) {
+    snapshot.park();
+    store_writes(*env, "acme", writes);
+    good(snapshot.renew());
   }
   template<class T> T get(const std::string& user, const sync::query& what, bool admin = false) {
     auto answer = good(ask(user, what, admin));
@@ -147,6 +160,199 @@ TEST_CASE("devices are one's own, an admin sees all") {
   CHECK(!is.get<maybe_device>("bob", sync::get_device{"phone-a"}));
   CHECK(is.get<maybe_device>("bob", sync::get_device{"phone-a"}, true));
   CHECK(!is.get<maybe_device>("bob", sync::get_device{"phone-z"}, true));
+}
+
+namespace {
+
+ids names_of(const sync::feed_page& page) {
+  ids all;
+  for (const auto& event : page.events) {
+    CHECK(event.slot.id == std::visit([](const auto& what) { return what.id; }, event.what));
+    all.push_back(event.slot.id);
+  }
+  return all;
+}
+
+} // namespace
+
+TEST_CASE("a device's feed is what its user may see, without its own edits, in order") {
+  asked is;
+  const auto tablet = is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", {}, 100});
+  CHECK(names_of(tablet) == ids{"v1", "t1", "j1", "c7", "t2", "c8", "n12"});
+  CHECK(tablet.viewer == 1);
+  CHECK(tablet.device == 2);
+  CHECK(tablet.from == 0);
+  CHECK(tablet.upto == 12);
+  CHECK(!tablet.has_more);
+  CHECK(!tablet.must_resync);
+  const auto& t2 = std::get<sync::entity_answer>(tablet.events[4].what);
+  CHECK(t2.deleted);
+  CHECK(*t2.device_id == "phone-a");
+  CHECK(std::get<sync::conflict>(tablet.events[3].what).fields == ids{"text"});
+  CHECK(std::get<sync::notification>(tablet.events[6].what).text == "hello");
+  // The phone made all of the entities; conflicts and notifications are pushed to it all the same.
+  const auto phone = is.get<sync::feed_page>("ann", sync::get_feed{"phone-a", {}, 100});
+  CHECK(names_of(phone) == ids{"c7", "c8", "n12"});
+  CHECK(phone.upto == 12);
+  const auto bobs = is.get<sync::feed_page>("bob", sync::get_feed{"phone-b", {}, 100});
+  CHECK(names_of(bobs) == ids{"t1", "c7", "t2", "c11", "n12"});
+}
+
+TEST_CASE("a device's feed begins where it acknowledged, or where it asks, and comes with its settings") {
+  asked is;
+  auto tablet = sample_device("tablet-a", 2, 1);
+  tablet.acknowledged = 7;
+  tablet.push = {{sync::domain::task, true, true, sync::priority::high}};
+  is.store({tablet});
+  auto page = is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", {}, 100});
+  CHECK(page.from == 7);
+  CHECK(page.push == tablet.push);
+  CHECK(names_of(page) == ids{"t2", "c8", "n12"}); // settings do not filter it
+  page = is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", 3, 100});
+  CHECK(page.from == 3);
+  CHECK(names_of(page) == ids{"j1", "c7", "t2", "c8", "n12"});
+  page = is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", 12, 100});
+  CHECK(page.events.empty());
+  CHECK(page.upto == 12);
+}
+
+TEST_CASE("pages of a device's feed join without gap, and pass over what is not for it") {
+  asked is;
+  for (std::int32_t first = 1; first < 8; ++first) {
+    ids all;
+    std::optional<sync::position> after = 0;
+    for (bool more = true; more;) {
+      const auto page = is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", after, first});
+      CHECK(page.events.size() <= static_cast<std::size_t>(first));
+      CHECK(page.upto >= *after);
+      if (!page.events.empty()) CHECK(page.upto >= page.events.back().slot.at);
+      for (const auto& one : names_of(page)) all.push_back(one);
+      after = page.upto;
+      more = page.has_more;
+    }
+    CHECK(all == ids{"v1", "t1", "j1", "c7", "t2", "c8", "n12"});
+    CHECK(after == 12);
+  }
+  // Positions that were given away and left again at the end are passed over too.
+  is.store({sync::tenant_counters{"acme", 2, 3, 20}});
+  CHECK(is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", 12, 1}).upto == 20);
+}
+
+TEST_CASE("a position that was swept, or is of another life, must be read anew") {
+  asked is;
+  is.store({sync::put_swept_position{5}});
+  for (const sync::position after : {1, 4, 13, 1'000'000}) {
+    const auto page = is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", after, 100});
+    CHECK(page.must_resync);
+    CHECK(page.events.empty());
+    CHECK(page.upto == 12);
+    CHECK(!page.has_more);
+  }
+  for (const sync::position after : {0, 5, 12})
+    CHECK(!is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", after, 100}).must_resync);
+}
+
+TEST_CASE("what is told to one device is in no other's feed") {
+  asked is;
+  sync::notification told;
+  told.id = "n12";
+  told.at = 12;
+  told.only_device = 2;
+  is.store({told});
+  CHECK(names_of(is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", 11, 9})) == ids{"n12"});
+  const auto phone = is.get<sync::feed_page>("ann", sync::get_feed{"phone-a", 11, 9});
+  CHECK(phone.events.empty());
+  CHECK(phone.upto == 12);
+}
+
+TEST_CASE("a page of a device's feed ends early when it is heavy") {
+  asked is;
+  sync::write_list writes{sync::tenant_counters{"acme", 2, 3, 40}};
+  for (sync::position at = 13; at <= 40; ++at) {
+    auto heavy = sample_entity(sync::domain::task, 0, "h" + std::to_string(at), at);
+    heavy.data = text_object(std::string(sync::page_bytes_max / 8, 'x'));
+    writes.emplace_back(heavy);
+    writes.emplace_back(sync::feed_row{at, {slot_of(heavy)}});
+  }
+  is.store(writes);
+  const auto page = is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", 12, 100});
+  CHECK(page.events.size() == 8);
+  CHECK(page.has_more);
+  CHECK(page.upto == 20);
+}
+
+TEST_CASE("a feed is one's own device's, and no lost device's") {
+  asked is;
+  const sync::caller ann{"acme", "ann", {}, false, false};
+  auto bound = ann;
+  bound.device = "phone-a";
+  CHECK(is.refusal(ann, sync::get_feed{"phone-b", {}, 9}) == error_code::forbidden);
+  CHECK(is.refusal(ann, sync::get_feed{"never seen", {}, 9}) == error_code::not_found);
+  CHECK(is.refusal(bound, sync::get_feed{"tablet-a", {}, 9}) == error_code::forbidden);
+  CHECK(is.ask(bound, sync::get_feed{"phone-a", {}, 9}).ok());
+  auto lost = sample_device("tablet-a", 2, 1);
+  lost.active = false;
+  is.store({lost});
+  CHECK(is.refusal(ann, sync::get_feed{"tablet-a", {}, 9}) == error_code::device_deactivated);
+}
+
+TEST_CASE("push settings and sync state are shown to the owner, administrators and operators") {
+  asked is;
+  auto tablet = sample_device("tablet-a", 2, 1);
+  tablet.acknowledged = 4;
+  tablet.push = {{}, {sync::domain::task, false, false, sync::priority::normal}};
+  tablet.domains = {{sync::domain::voice, 0, sample_time, 3}, {sync::domain::task, 7, sample_time + 1, 2}};
+  tablet.active = false; // may be looked at all the same
+  is.store({tablet});
+  const auto settings = is.get<sync::push_subscriptions>("ann", sync::list_push_subscriptions{"tablet-a"});
+  CHECK(settings.device_id == "tablet-a");
+  CHECK(settings.settings == tablet.push);
+  const auto state = is.get<sync::device_sync_state>("ann", sync::get_device_sync_state{"tablet-a"});
+  REQUIRE(state.domains.size() == 3);
+  CHECK(state.domains[0].is == tablet.domains[0]);
+  CHECK(state.domains[0].pending == 0); // v1 was acknowledged
+  CHECK(state.domains[1].is.in == sync::domain::journal);
+  CHECK(state.domains[1].is.stored == 0);
+  CHECK(state.domains[1].pending == 2); // j1 and conflict c8
+  CHECK(state.domains[2].is == tablet.domains[1]);
+  CHECK(state.domains[2].pending == 2); // c7 and t2
+  const sync::caller ann{"acme", "ann", {}, false, false}, bob{"acme", "bob", {}, false, false};
+  auto bound = ann;
+  bound.device = "phone-a";
+  auto operates = bob;
+  operates.is_operator = true;
+  auto administers = bob;
+  administers.is_admin = true;
+  for (const sync::query& what : {sync::query(sync::list_push_subscriptions{"tablet-a"}),
+                                  sync::query(sync::get_device_sync_state{"tablet-a"})}) {
+    CHECK(is.refusal(bob, what) == error_code::forbidden);
+    CHECK(is.refusal(bound, what) == error_code::forbidden);
+    CHECK(is.ask(operates, what).ok());
+    CHECK(is.ask(administers, what).ok());
+  }
+  CHECK(is.refusal(administers, sync::list_push_subscriptions{"never seen"}) == error_code::not_found);
+  CHECK(is.refusal(administers, sync::get_device_sync_state{"never seen"}) == error_code::not_found);
+}
+
+TEST_CASE("an administrator may count the devices that something is meant for") {
+  asked is;
+  const auto count = [&](std::optional<std::string> user, std::optional<std::string> device) {
+    return is.get<std::int64_t>("root", sync::count_devices{std::move(user), std::move(device)}, true);
+  };
+  CHECK(count({}, {}) == 3);
+  CHECK(count("ann", {}) == 2);
+  CHECK(count("nobody", {}) == 0);
+  CHECK(count({}, "phone-b") == 1);
+  CHECK(count("bob", "phone-b") == 1);
+  CHECK(count("ann", "phone-b") == 0);
+  CHECK(count({}, "nothing") == 0);
+  auto lost = sample_device("phone-b", 3, 2);
+  lost.active = false;
+  is.store({lost});
+  CHECK(count({}, {}) == 2);
+  CHECK(count({}, "phone-b") == 0);
+  const sync::caller ann{"acme", "ann", {}, false, false};
+  CHECK(is.refusal(ann, sync::count_devices{}) == error_code::forbidden);
 }
 
 TEST_CASE("policies are those in force, of every domain that has conflicts") {
