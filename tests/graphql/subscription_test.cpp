@@ -3,45 +3,16 @@
 
 #include <atomic>
 #include <thread>
-#include <variant>
 
 #include "execution_fixture.hpp"
+#include "subscription_fixture.hpp"
 
 using namespace mooring;
 using namespace mooring::graphql;
 using namespace mooring::graphql::test;
+using namespace mooring::graphql::test::watch;
 
 namespace {
-
-constexpr std::string_view watch_sdl = R"(
-  scalar DateTime
-  interface Sighting { id: ID! }
-  type Ship implements Sighting { id: ID! name: String! cargo: [String!]! hail(words: String = "ahoy", times: Int!): String! flag: Flag }
-  type Storm implements Sighting { id: ID! force: Int! near: Ship }
-  enum Flag { PIRATE MERCHANT }
-  union Seen = Ship | Storm
-  input Area { north: Float! tags: [String!] }
-  type Query { calm: Boolean! }
-  type Subscription {
-    seen(from: ID!, area: Area): Seen!
-    sightings: Sighting
-    ticks(every: Int = 5): Int!
-  }
-)";
-
-enum class flag : std::uint8_t { pirate, merchant };
-struct ship {
-  std::string id;
-  std::optional<std::string> name;
-  std::vector<std::string> cargo;
-  std::optional<flag> colours;
-};
-struct storm {
-  std::string id;
-  int force = 0;
-  std::shared_ptr<const ship> near;
-};
-using sighting = std::variant<ship, storm>;
 
 struct begun {
   std::string field;
@@ -54,7 +25,7 @@ struct begun {
 class lookout {
  public:
   explicit lookout(engine_options options = {})
-      : schema_(make_schema(watch_sdl)) {
+      : schema_(make_schema(watch::sdl)) {
     bindings to(*schema_);
     bind(to);
     for (const auto& why : to.check()) FAIL_CHECK(why);
@@ -62,31 +33,8 @@ class lookout {
     engine_ = std::make_unique<graphql::engine>(*schema_, std::move(to), std::move(options));
   }
 
-  static void bind_types(bindings& to) {
-    to.enumeration<flag>("Flag", {{flag::pirate, "PIRATE"}, {flag::merchant, "MERCHANT"}});
-    to.object<ship>("Ship")
-        .field<&ship::id>("id")
-        .field("name", [](const ship& x) { return x.name ? x.name->c_str() : nullptr; })
-        .field<&ship::cargo>("cargo")
-        .field<&ship::colours>("flag")
-        .field("hail", [](const ship& x, const field_context& at) {
-          std::string out;
-          for (int i = 0; i < at.arguments[1].integer(); ++i)
-            out.append(at.arguments[0].string()).append(" ").append(x.id).append("! ");
-          return out;
-        });
-    to.object<storm>("Storm").field<&storm::id>("id").field<&storm::force>("force").field<&storm::near>(
-        "near");
-    const auto resolve = [](const sighting& x) {
-      return x.index() == 0 ? concrete::of(0, &std::get<ship>(x)) : concrete::of(1, &std::get<storm>(x));
-    };
-    to.abstract<sighting>("Seen", {"Ship", "Storm"}, resolve);
-    to.abstract<sighting>("Sighting", {"Ship", "Storm"}, resolve);
-    to.root<bool>("Query", "calm", [](const field_call&, responder answer) { answer(resolved::of(true)); });
-  }
-
   void bind(bindings& to) {
-    bind_types(to);
+    watch::bind_types(to);
     to.stream<sighting>("seen", resolver());
     to.stream<sighting>("sightings", resolver());
     to.stream<std::int32_t>("ticks", resolver());
@@ -434,7 +382,7 @@ TEST_CASE("one writer writes on many threads at once") {
 }
 
 TEST_CASE("check() says what is wrong with the streams of a schema") {
-  const auto watch = make_schema(watch_sdl);
+  const auto watch = make_schema(watch::sdl);
   const stream_resolver any = [](const field_call&, std::shared_ptr<const event_writer>, stream_responder) {};
   const auto sentences = [](const bindings& of) {
     std::string out;
@@ -442,7 +390,7 @@ TEST_CASE("check() says what is wrong with the streams of a schema") {
     return out;
   };
   bindings to(*watch);
-  lookout::bind_types(to);
+  watch::bind_types(to);
   SUBCASE("none is bound") {
     const auto out = sentences(to);
     CHECK(contains(out, "Subscription.seen has no resolver"));
