@@ -7,7 +7,9 @@
 // Prints `listening on PORT`, ends on SIGTERM, reloads the certificate on SIGHUP.
 //
 // Its GraphQL is a joke that suits the audits: a query that has balanced braces and starts like an operation
-// is executed, unless it asks for a field that the joke does not know.
+// is executed, unless it asks for a field that the joke does not know. A subscription stays open: to `idle`
+// nothing is ever said, any other gets one event for each mutation of the same network thread that says
+// `publish`.
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +17,8 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <unordered_set>
+#include <utility>
 
 #include "net/server.hpp"
 
@@ -27,6 +31,37 @@ constexpr std::string_view voice_answer =
     R"("6f1c1d1e-0000-4000-8000-000000000001","success":true,"duplicate":false,"error":null}],"errors":[],)"
     R"("serverTimestamp":"2025-09-28T12:00:00.123Z","idempotencyKey":"6f1c1d1e-0000-4000-8000-000000000001",)"
     R"("replayed":false}}})";
+
+constexpr std::string_view published_event =
+    R"({"data":{"syncEvents":{"__typename":"DataUpdateEvent","cursor":"AAAAAAAAAAAAAAAAAAAAAAAA","domain":"TASK",)"
+    R"("operation":"UPDATE","priority":"NORMAL","entity":{"entityId":"6f1c1d1e-0000-4000-8000-000000000001",)"
+    R"("version":7,"deleted":false,"data":{"title":"a task","priority":3,"done":false},)"
+    R"("modifiedAt":"2025-09-28T12:00:00.123Z"},"serverTimestamp":"2025-09-28T12:00:00.123Z"}}})";
+
+class listener final : public net::event_source {
+ public:
+  explicit listener(std::unordered_set<listener*>* among)
+      : among_(among) {}
+  ~listener() override {
+    if (among_ != nullptr) among_->erase(this);
+  }
+  void start(net::event_sink& to) override {
+    to_ = &to;
+    if (among_ != nullptr) among_->insert(this);
+  }
+  void resume() override {
+    if (owed_ > 0 && to_->has_room()) hear(std::exchange(owed_, 0));
+  }
+  void hear(std::uint64_t events) {
+    for (; events > 0 && to_->has_room(); --events) to_->next(published_event);
+    owed_ += events;
+  }
+
+ private:
+  std::unordered_set<listener*>* among_; // null: idle
+  net::event_sink* to_ = nullptr;
+  std::uint64_t owed_ = 0;
+};
 
 std::string refusal(std::string_view message) {
   return R"({"errors":[{"message":")" + std::string(message) +
@@ -50,7 +85,7 @@ class joke final : public net::gateway {
   void connection_closed(std::uint64_t) override {}
 
  private:
-  net::graphql_answer answer_to(const net::graphql_request& request) const {
+  net::graphql_answer answer_to(const net::graphql_request& request) {
     net::graphql_answer answer;
     if (!request.who && !is_open_) {
       answer.body = refusal("the request needs a token");
@@ -76,6 +111,12 @@ class joke final : public net::gateway {
       answer.refused = error_code::bad_user_input;
       return answer;
     }
+    if (query.starts_with("subscription") && request.via == net::transport::websocket) {
+      answer.events = std::make_shared<listener>(query.find("idle") == query.npos ? &listeners_ : nullptr);
+      return answer;
+    }
+    if (is_mutation && query.find("publish") != query.npos)
+      for (auto* each : listeners_) each->hear(1);
     if (query.find("syncVoiceData") != query.npos)
       answer.body = voice_answer;
     else if (query.find("serverInfo") != query.npos)
@@ -87,6 +128,7 @@ class joke final : public net::gateway {
   net::thread_context& thread_;
   bool is_later_;
   bool is_open_;
+  std::unordered_set<listener*> listeners_;
 };
 
 } // namespace
