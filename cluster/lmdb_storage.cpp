@@ -48,24 +48,23 @@ class lmdb_storage final : public stable_storage {
   }
 
   result<void> update(std::uint64_t bytes, const fill& changes) override {
+    // LMDB would find out in the middle of the commit, and nobody would know the outcome.
+    if (!where_->can_write(bytes)) return error{error_code::storage_full, "the disk has no room left at all"};
+    // The map is only addresses, so it grows generously: what it may be filled with was decided by
+    // has_room_for.
     auto more = std::max<std::uint64_t>(4 * bytes, 16ull << 20);
     for (int round = 0;; ++round) {
       auto done = attempt(changes);
       if (done || done.failure().code != error_code::storage_full) return done;
       if (round == growth_rounds_max) return done;
-      // Nothing was written. Growing says storage_full when the disk's reserve forbids it.
-      if (auto grown = where_->grow(more); !grown) {
-        // Less will do as well. In the end no more is asked for than the shard keeps free for what it accepted
-        // (room_for_entry: twice the bytes, and some): more, and an accepted entry could wait for ever.
-        if (grown.failure().code != error_code::storage_full || more <= 2 * bytes) return grown;
-        more = more > 4 * bytes ? 4 * bytes : 2 * bytes;
-        continue;
-      }
+      if (auto grown = where_->grow(more, storage::environment::growth::for_accepted); !grown) return grown;
       more *= 2;
     }
   }
 
-  bool has_room_for(std::uint64_t bytes) override { return where_->has_room_for(bytes); }
+  bool has_room_for(std::uint64_t usual, std::uint64_t most) override {
+    return where_->has_room_for(usual, most);
+  }
 
  private:
   result<void> attempt(const fill& changes) {

@@ -19,12 +19,15 @@ namespace mooring::cluster {
 namespace {
 
 constexpr std::uint64_t room_margin_bytes = 1 << 20;
+// What a row costs beside its key and value: usually its share of a page, at most a page of its own (copied,
+// with a share of the pages above it).
+constexpr std::uint64_t row_bytes_usual = 64, row_bytes_most = 4506;
 
 error unavailable(std::string why) {
   return {error_code::unavailable, std::move(why)};
 }
 error storage_full() {
-  return {error_code::storage_full, "the disk is full"};
+  return {error_code::storage_full, "the disk is full", {}, 1'000};
 }
 
 bool is_full(const result<void>& outcome) {
@@ -119,10 +122,8 @@ struct shard::impl final : raft_io_host {
   result<void> apply_pending() { return pending.empty() ? result<void>{} : apply(); }
   result<void> apply();
   void after_apply();
-  bool room_for_entry(std::size_t bytes) {
-    // Room to apply what is pending and this is kept free, so that what was accepted can reach the tables.
-    return live->storage->has_room_for(2 * (pending.bytes() + bytes) + room_margin_bytes);
-  }
+  bool has_room(std::size_t bytes, std::size_t rows);
+  result<void> room_for_entry(std::size_t bytes, std::size_t rows);
 
   // raft_io_host
   const apply_plan* plan_for_append() override { return !blocked && apply_due() ? &make_plan() : nullptr; }
@@ -381,7 +382,7 @@ void shard::impl::propose(std::string body, propose_completion done) {
   if (proposal) return refuse(unavailable("another proposal is in flight")); // R6
   if (body.size() > options.entry_bytes_max)
     return refuse({error_code::payload_too_large, "the entry is larger than a shard takes"});
-  if (blocked || !room_for_entry(body.size())) return refuse(storage_full()); // R5: before raft_apply
+  if (blocked) return refuse(storage_full());
 
   raft_buffer buffer{raft_malloc(std::max<std::size_t>(body.size(), 1)), body.size()};
   MOORING_CHECK(buffer.base != nullptr, "memory for raft");
@@ -390,6 +391,11 @@ void shard::impl::propose(std::string body, propose_completion done) {
   if (!rows_are_valid(copy, options.read_rows, proposal_rows)) {
     raft_free(buffer.base);
     return refuse({error_code::internal, "the entry is malformed"});
+  }
+  if (auto room = room_for_entry(body.size(), proposal_rows.size()); !room) { // R5: before raft_apply
+    raft_free(buffer.base);
+    if (live->io->failure()) finish_step();
+    return refuse(room.failure());
   }
 
   proposal = std::move(done);
@@ -453,11 +459,14 @@ void shard::impl::receive(std::string_view bytes) {
   if (const auto* entries = std::get_if<append_entries>(&decoded->body);
       entries && !entries->entries.empty()) {
     // R5: a follower that cannot store answers nothing, as if the message were lost.
-    if (blocked || !room_for_entry(bytes.size())) return refuse("the disk is full");
+    if (const auto room = room_for_entry(bytes.size(), bytes.size() / row_bytes_usual); !room) {
+      refuse(room.failure().message);
+      return finish_step();
+    }
   }
   if (std::holds_alternative<install_snapshot>(decoded->body)) {
     // raft drops its log in memory, and with it the bodies of pending entries, before it asks us to install.
-    if (!room_for_entry(bytes.size())) return refuse("the disk is full");
+    if (!has_room(bytes.size(), bytes.size() / row_bytes_usual)) return refuse("the disk is full");
     if (const auto applied = apply_pending(); !applied) {
       refuse(applied.failure().message);
       return finish_step();
@@ -496,6 +505,23 @@ void shard::impl::tick() {
 }
 
 // ── deferred apply ──
+
+// Room to apply what is pending and this entry is kept free, so that what was accepted can reach the tables:
+// those who read wait for it.
+bool shard::impl::has_room(std::size_t bytes, std::size_t rows) {
+  const auto all_bytes = pending.bytes() + bytes, all_rows = pending.rows() + rows;
+  const auto usual = 2 * (all_bytes + all_rows * row_bytes_usual) + room_margin_bytes;
+  return live->storage->has_room_for(usual, usual + bytes + all_rows * row_bytes_most);
+}
+
+// storage_full, or unavailable when the storage failed: then this step ends with a stop (finish_step).
+result<void> shard::impl::room_for_entry(std::size_t bytes, std::size_t rows) {
+  if (blocked) return storage_full();
+  if (has_room(bytes, rows)) return {};
+  if (pending.empty()) return storage_full();
+  if (auto applied = apply(); !applied) return applied; // what waits goes first, and needs no room any more
+  return has_room(bytes, rows) ? result<void>{} : storage_full();
+}
 
 bool shard::impl::apply_due() const {
   return !pending.empty() &&

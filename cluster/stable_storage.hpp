@@ -41,11 +41,13 @@ class stable_storage {
   // may run more than once (the file had to grow first): it must do the same again.
   //
   // ok: durable. storage_full: nothing was written, and the storage works on. Anything else: the outcome is
-  // unknown, and the storage must be closed and opened again (rule R5).
+  // unknown, and the storage must be closed and opened again (rule R5). The disk's reserve may be used: it is
+  // has_room_for that guards it.
   virtual result<void> update(std::uint64_t bytes, const fill& changes) = 0;
 
-  // True when about that much can be written.
-  virtual bool has_room_for(std::uint64_t bytes) = 0;
+  // To be asked before something is accepted. True: about `usual` bytes can be written and the disk's reserve
+  // stays, and up to `most` can in any case, also when others fill the disk in the meantime.
+  virtual bool has_room_for(std::uint64_t usual, std::uint64_t most) = 0;
 };
 
 } // namespace mooring::cluster

@@ -147,7 +147,7 @@ struct environment::impl : std::enable_shared_from_this<environment::impl> {
   std::atomic<bool> writing{false};
 
   std::atomic<std::int64_t> room_checked_ms{-1};
-  std::atomic<std::int64_t> room_bytes{0}; // above the reserve, less what was granted since the check
+  std::atomic<std::int64_t> room_bytes{0};    // above the reserve, less what was granted since the check
   std::atomic<std::int64_t> reserve_bytes{0}; // as of that check
   std::uint64_t kept_upto = 0; // of the data file: blocks behind its end that are taken already
 
@@ -612,7 +612,8 @@ bool environment::impl::keep(std::uint64_t bytes) {
   if (kept_upto >= used + bytes) return true;
   int fd = -1;
   if (mdb_env_get_fd(env, &fd) != 0) return false;
-  if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(used), static_cast<off_t>(wanted - used)) == 0) {
+  if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(used), static_cast<off_t>(wanted - used)) ==
+      0) {
     kept_upto = wanted;
     return true;
   }
@@ -630,8 +631,8 @@ bool environment::has_room_for(std::uint64_t usual, std::uint64_t most) {
   };
   const auto bytes = std::max(usual, most);
   const auto end = impl_->used_bytes();
-  const auto most_end = std::max<std::uint64_t>(impl_->options.map_bytes_max, impl_->map_bytes());
-  if (bytes > most_end || end > most_end - bytes) { // only pages that became free may be used
+  const auto most_end = impl_->options.map_bytes_max; // the map may be larger by what was accepted
+  if (bytes > most_end || end > most_end - bytes) {   // only pages that became free may be used
     const auto left = most_end > end ? most_end - end : 0;
     if (left + impl_->free_page_bytes() < bytes) return false;
   }
@@ -656,13 +657,15 @@ bool environment::can_write(std::uint64_t bytes) {
   if (impl_->kept_bytes() >= bytes) return true;
   const auto wanted = static_cast<std::int64_t>(std::min<std::uint64_t>(bytes, INT64_MAX / 4));
   const auto now = coarse_now_ms();
-  if (now - impl_->room_checked_ms.load(std::memory_order_relaxed) < static_cast<std::int64_t>(room_cache_ms) &&
+  if (now - impl_->room_checked_ms.load(std::memory_order_relaxed) <
+          static_cast<std::int64_t>(room_cache_ms) &&
       impl_->room_bytes.load(std::memory_order_relaxed) >= nearly_full_bytes + wanted)
     return true;
   const auto room = impl_->measure_room();
   impl_->room_bytes.store(room, std::memory_order_relaxed);
   impl_->room_checked_ms.store(now, std::memory_order_relaxed);
-  return room + impl_->reserve_bytes.load(std::memory_order_relaxed) >= wanted || impl_->free_page_bytes() >= bytes;
+  return room + impl_->reserve_bytes.load(std::memory_order_relaxed) >= wanted ||
+         impl_->free_page_bytes() >= bytes;
 }
 
 std::uint64_t environment::map_room() {
@@ -672,7 +675,8 @@ std::uint64_t environment::map_room() {
 
 result<void> environment::grow(std::uint64_t bytes, growth kind) {
   MOORING_CHECK(!impl_->writing.load(), "no write transaction while the map grows");
-  if (kind == growth::ordinary && !has_room_for(bytes)) return error{error_code::storage_full, "the disk's reserve is reached"};
+  if (kind == growth::ordinary && !has_room_for(bytes))
+    return error{error_code::storage_full, "the disk's reserve is reached"};
   MDB_envinfo info{};
   if (const int code = mdb_env_info(impl_->env, &info); code != 0)
     return lmdb_error("reading the map's size", code);
@@ -680,8 +684,9 @@ result<void> environment::grow(std::uint64_t bytes, growth kind) {
   const auto most = impl_->options.map_bytes_max / 4096 * 4096;
   if (kind == growth::ordinary && (present >= most || bytes > most - present))
     return error{error_code::storage_full, "the data file has reached its configured maximum"};
-  const auto target = std::max(std::min(most, round_up(std::max(present * 2, present + bytes), map_step_bytes)),
-                               round_up(present + bytes, 4096));
+  const auto target =
+      std::max(std::min(most, round_up(std::max(present * 2, present + bytes), map_step_bytes)),
+               round_up(present + bytes, 4096));
 
   std::unique_lock lock(impl_->gate_mutex);
   if (impl_->broken) return *impl_->broken;
@@ -745,8 +750,8 @@ result<void> environment::copy_into(int descriptor, const std::string& name) {
     mark = impl_->pins.insert(coarse_now_ms());
     if (--impl_->snapshots == 0) impl_->gate_changed.notify_all();
   }
-  // The file may outgrow the map while the copy starts; LMDB then says MAP_RESIZED, before it has written anything, and
-  // a larger one is tried.
+  // The file may outgrow the map while the copy starts; LMDB then says MAP_RESIZED, before it has written
+  // anything, and a larger one is tried.
   for (std::uint64_t bytes = info.me_mapsize * 2; code == 0; bytes *= 2) {
     code = copy_through_own_map(impl_->options.folder.c_str(), bytes, descriptor);
     if (code != MDB_MAP_RESIZED || bytes > impl_->options.map_bytes_max * 4) break;

@@ -3,15 +3,15 @@
 // Threads: writing belongs to the one thread that owns the shard. Read transactions may be used by any
 // thread, one thread at a time each (MDB_NOTLS). Keys are 1 to 511 bytes.
 //
-// Room: whoever accepts something to be written asks has_room_for first, which leaves the disk's reserve alone.
-// What was accepted may use the reserve, so it can always be written; and when the disk is nearly full,
-// has_room_for takes blocks of the file system at once, so that nobody else can have them before.
+// Room: whoever accepts something to be written asks has_room_for first, which leaves the disk's reserve
+// alone. What was accepted may use the reserve, so it can always be written; and when the disk is nearly
+// full, has_room_for takes blocks of the file system at once, so that nobody else can have them before.
 //
-// Growth: the map starts small and grows (`grow`). Growing needs a moment without current snapshots, because LMDB unmaps the
-// file: `grow` closes a gate, waits until every read transaction is parked or gone, resizes, opens the gate.
-// While it is closed, begin_read() and renew() of other threads wait. Both waits end: after grow_wait_ms
-// `grow` gives up with `unavailable` and opens the gate again, so a reader that overstays delays growth and
-// never deadlocks it. From this:
+// Growth: the map starts small and grows (`grow`). Growing needs a moment without current snapshots, because
+// LMDB unmaps the file: `grow` closes a gate, waits until every read transaction is parked or gone, resizes,
+// opens the gate. While it is closed, begin_read() and renew() of other threads wait. Both waits end: after
+// grow_wait_ms `grow` gives up with `unavailable` and opens the gate again, so a reader that overstays delays
+// growth and never deadlocks it. From this:
 // - park a read transaction as soon as its views are no longer needed; whoever needs longer than a few ms
 // reads in
 //   pages, with a fresh snapshot for each;
@@ -129,8 +129,8 @@ class environment {
   result<read_transaction> begin_read();
   // REQUIRES: no other write transaction is open.
   result<write_transaction> begin_write();
-  // True when `usual` bytes more can be written without touching the disk's reserve, and `most` with its help,
-  // below map_bytes_max. Cheap (cached for 100 ms). REQUIRES: the writer's thread.
+  // True when `usual` bytes more can be written without touching the disk's reserve, and `most` with its
+  // help, below map_bytes_max. Cheap (cached for 100 ms). REQUIRES: the writer's thread.
   bool has_room_for(std::uint64_t usual, std::uint64_t most = 0);
   // True when about `bytes` can be written, whatever it takes: on the disk, its reserve included, or in free
   // pages. False: the commit would fail with an unknown outcome. REQUIRES: the writer's thread.
@@ -146,8 +146,8 @@ class environment {
   result<void> grow(std::uint64_t bytes, growth kind = growth::ordinary);
   // A compacted, consistent copy into `target` (a new file, mode 0600, flushed) while others read and write.
   result<void> copy_to(const std::filesystem::path& target);
-  // The same into an open descriptor, from the first byte to the last, so a pipe will do; ends early when nobody reads it
-  // any more. `name` is for messages.
+  // The same into an open descriptor, from the first byte to the last, so a pipe will do; ends early when
+  // nobody reads it any more. `name` is for messages.
   result<void> copy_into(int descriptor, const std::string& name);
   environment_stats stats();
   // Frees reader slots of threads and processes that died.

@@ -52,13 +52,13 @@ struct lmdb_shard {
   manual_clock time{instant{1'000'000}};
   std::unique_ptr<cluster::shard> shard;
 
-  explicit lmdb_shard(const storage::environment_options& where) {
+  explicit lmdb_shard(const storage::environment_options& where, std::uint64_t entries_max = 4) {
     log::set_level(log::level::off);
     shard_options options;
     options.open_storage = make_lmdb_opener(where, [this](const auto& opened) { environment = opened; });
     options.read_rows = read_test_rows;
     options.time = &time;
-    options.apply.entries_max = 4;
+    options.apply.entries_max = entries_max;
     auto opened = shard::open(options);
     REQUIRE_MESSAGE(opened.ok(), (opened.ok() ? std::string() : opened.failure().message));
     shard = std::move(*opened);
@@ -79,6 +79,28 @@ struct lmdb_shard {
     REQUIRE(reading.ok());
     const auto found = reading->get(table_key(rest));
     return found ? std::optional<std::string>(*found) : std::nullopt;
+  }
+};
+
+// A small file system of its own; `mounted` is false where that is not allowed.
+struct small_disk {
+  temporary_folder folder;
+  bool mounted;
+  small_disk(const std::string& name, const char* size)
+      : folder(name)
+      , mounted(::mount("none", folder.path.c_str(), "tmpfs", 0, size) == 0) {
+    if (!mounted) MESSAGE("no right to mount a small file system here: not run");
+  }
+  ~small_disk() {
+    if (mounted) ::umount2(folder.path.c_str(), MNT_DETACH);
+  }
+  // Somebody else takes everything that is free.
+  void fill() const {
+    std::ofstream ballast(folder.path / "ballast", std::ios::binary);
+    const std::string block(4096, 'x');
+    while (ballast.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) {
+    }
+    REQUIRE(fs::space(folder.path).available == 0);
   }
 };
 
@@ -150,11 +172,9 @@ TEST_CASE("the map grows by itself while entries and tables grow beyond it") {
 }
 
 TEST_CASE("a disk that is full refuses proposals, still reads, and heals when space returns") {
-  temporary_folder folder("full");
-  if (::mount("none", folder.path.c_str(), "tmpfs", 0, "size=24m") != 0) {
-    MESSAGE("no right to mount a small file system here: not run");
-    return;
-  }
+  small_disk disk("full", "size=24m");
+  if (!disk.mounted) return;
+  const auto& folder = disk.folder;
   {
     lmdb_shard one(small(folder.path));
     REQUIRE(one.propose(one_row("a", "1")).ok());
@@ -187,7 +207,128 @@ TEST_CASE("a disk that is full refuses proposals, still reads, and heals when sp
     for (int i = 0; i < acknowledged; ++i) CHECK(one.table("n" + std::to_string(i)) == large('x'));
     CHECK(one.table("healed") == "yes");
   }
-  ::umount2(folder.path.c_str(), MNT_DETACH);
+}
+
+TEST_CASE("what was accepted reaches the tables even when others have filled the disk to the last block") {
+  small_disk disk("accepted", "size=32m");
+  if (!disk.mounted) return;
+  auto where = small(disk.folder.path);
+  where.disk_reserve_bytes = 4 << 20;
+  lmdb_shard one(where, 1'000);
+  // Rows all over the table, large and small: nearly all of the second round is pages that are written anew.
+  const auto put_round = [&](char fill) {
+    for (int i = 0; i < 60; ++i) {
+      std::string body;
+      for (int k = 0; k < 20; ++k)
+        put_row(body, table_key(std::to_string(k * 100 + i)), std::string(300, fill));
+      put_row(body, table_key("large" + std::to_string(i % 20)), large(fill));
+      REQUIRE(one.propose(body).ok());
+    }
+  };
+  put_round('a');
+  REQUIRE(one.apply_now().ok());
+  put_round('b');
+  REQUIRE(one.shard->stats().pending_entries == 60);
+  disk.fill();
+  CHECK(one.apply_now().ok());
+  CHECK(one.table("759") == std::string(300, 'b'));
+  CHECK(one.table("large19") == large('b'));
+  one.time.advance_ms(1'000);
+  one.shard->tick();
+  CHECK(one.shard->is_leader());
+
+  // What is accepted from now on fits into what was kept; then nothing more is, and whoever asks for the
+  // tables has them.
+  int accepted = 0;
+  const auto next = [&] {
+    std::optional<result<log_index>> outcome;
+    one.shard->propose(one_row("c" + std::to_string(accepted), large('c')),
+                       [&](result<log_index> got) { outcome = std::move(got); });
+    REQUIRE(outcome.has_value());
+    return *outcome;
+  };
+  auto last = next();
+  for (; last && accepted < 1'000; last = next()) ++accepted;
+  REQUIRE_FALSE(last.ok());
+  CHECK(last.failure().code == error_code::storage_full);
+  CHECK(one.apply_now().ok());
+  CHECK_FALSE(one.shard->stats().apply_blocked);
+  CHECK(one.shard->stats().reloads == 0);
+  fs::remove(disk.folder.path / "ballast");
+  CHECK(next().ok());
+  CHECK(one.apply_now().ok());
+  for (int i = 0; i <= accepted; ++i) CHECK(one.table("c" + std::to_string(i)) == large('c'));
+  one.shard.reset();
+  one.environment.reset();
+  CHECK(check(disk.folder.path).problems.empty());
+}
+
+TEST_CASE("entries that wait for the tables make room before a new one is refused") {
+  small_disk disk("first", "size=32m");
+  if (!disk.mounted) return;
+  lmdb_shard one(small(disk.folder.path), 1'000);
+  int accepted = 0;
+  // The same rows again and again: the tables stay small, only what waits in the log grows.
+  for (; accepted < 400; ++accepted)
+    if (!one.propose(one_row("n" + std::to_string(accepted % 3), large('x')))) break;
+  CHECK(accepted == 400);
+  CHECK(one.shard->stats().applies > 1);
+}
+
+TEST_CASE("the map grows for what was accepted beyond the reserve and its maximum, which only has_room_for "
+          "guards") {
+  temporary_folder folder("beyond");
+  const auto write = [](stable_storage& to, std::size_t bytes) {
+    return to.update(bytes, [&](stable_writer& out) -> result<void> {
+      for (std::size_t i = 0; i * 50'000 < bytes; ++i)
+        if (auto put = out.put("k" + std::to_string(i), std::string(50'000, 'v')); !put) return put;
+      return {};
+    });
+  };
+  auto reserved = small(folder.path);
+  reserved.disk_reserve_share = 1.0; // no disk has more than all of itself free
+  {
+    std::shared_ptr<storage::environment> environment = std::move(*storage::environment::open(reserved));
+    const auto storage = make_lmdb_storage(environment);
+    CHECK_FALSE(storage->has_room_for(1, 1));
+    CHECK(write(*storage, 3'000'000).ok());
+    CHECK(environment->stats().map_bytes > 3'000'000);
+  }
+  auto bounded = small(folder.path);
+  bounded.map_bytes_max = 8 << 20;
+  std::shared_ptr<storage::environment> environment = std::move(*storage::environment::open(bounded));
+  const auto storage = make_lmdb_storage(environment);
+  CHECK(storage->has_room_for(1'000'000, 2'000'000));
+  CHECK_FALSE(storage->has_room_for(1'000'000, 9'000'000));
+  CHECK(write(*storage, 12'000'000).ok());
+  CHECK_FALSE(storage->has_room_for(1, 6'000'000));
+  // Pages that became free count.
+  REQUIRE(storage
+              ->update(1,
+                       [&](stable_writer& out) -> result<void> {
+                         for (int i = 0; i < 100; ++i)
+                           if (auto removed = out.remove("k" + std::to_string(i)); !removed) return removed;
+                         return {};
+                       })
+              .ok());
+  CHECK(storage->has_room_for(1, 6'000'000));
+}
+
+TEST_CASE("a write that asks for more than was guessed grows the map until it fits") {
+  temporary_folder folder("guess");
+  std::shared_ptr<storage::environment> environment =
+      std::move(*storage::environment::open(small(folder.path)));
+  const auto storage = make_lmdb_storage(environment);
+  int runs = 0;
+  const auto done = storage->update(10, [&](stable_writer& out) -> result<void> {
+    ++runs;
+    for (int i = 0; i < 800; ++i)
+      if (auto put = out.put("k" + std::to_string(i), std::string(60'000, 'v')); !put) return put;
+    return {};
+  });
+  CHECK(done.ok());
+  CHECK(runs > 1);
+  CHECK(storage->get("k799").value()->size() == 60'000);
 }
 
 TEST_CASE("a reload waits until nobody holds the old environment") {

@@ -67,7 +67,7 @@ class memory_storage final : public stable_storage {
     return {};
   }
 
-  bool has_room_for(std::uint64_t) override { return !disk_->full; }
+  bool has_room_for(std::uint64_t, std::uint64_t) override { return !disk_->full; }
 
  private:
   struct staged final : stable_writer {
