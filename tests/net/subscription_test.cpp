@@ -456,7 +456,7 @@ TEST_CASE("whatever ends the connection ends its subscriptions, on their thread"
   CHECK(eventually([&] { return server.running->totals().subscriptions == 0; }));
 }
 
-TEST_CASE("a stop ends subscriptions and closes with 1001 at once, though requests are in flight elsewhere") {
+TEST_CASE("a stop ends subscriptions at once and closes with 1001") {
   test_server server;
   stage on(server);
   auto client = server.connect();
