@@ -221,9 +221,12 @@ std::string device_id_of(const api::command& what) {
     std::string operator()(const sync::upload& x) const { return x.device_id; }
     std::string operator()(const sync::register_device& x) const { return x.device_id; }
     std::string operator()(const sync::acknowledge& x) const { return x.device_id; }
+    std::string operator()(const sync::set_push_subscription& x) const { return x.device_id; }
     std::string operator()(const sync::resolve_conflict&) const { return {}; }
     std::string operator()(const sync::deactivate_device&) const { return {}; }
     std::string operator()(const sync::set_conflict_policy&) const { return {}; }
+    std::string operator()(const sync::trigger_sync&) const { return {}; }
+    std::string operator()(const sync::broadcast&) const { return {}; }
   };
   return std::visit(visitor{}, what);
 }

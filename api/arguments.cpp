@@ -26,6 +26,9 @@ enum { idempotency_key, device_id, client_timestamp, voice_data, behavioral_data
 namespace resolution { enum { conflict_id, strategy, chosen_version, merge_data, notes }; }
 namespace device { enum { device_id, type, name, os_type, os_version, app_version, priority }; }
 namespace policy { enum { domain, resolution, auto_resolve, notify }; }
+namespace push { enum { device_id, domain, active, battery_saver, least }; }
+namespace trigger { enum { domains, user_id, reason }; }
+namespace message { enum { text, data, priority, user_id, device_id }; }
 
 struct layout {
   std::string_view type;  // an input type, or "Query" / "Mutation"
@@ -44,6 +47,7 @@ const std::vector<layout>& layouts() {
       {"ConflictResolutionInput", "", {"conflictId", "resolutionStrategy", "chosenVersion", "mergeData", "notes"}},
       {"DeviceInput", "", {"deviceId", "deviceType", "deviceName", "osType", "osVersion", "appVersion", "priority"}},
       {"ConflictPolicyInput", "", {"domain", "resolutionPolicy", "autoResolve", "notifyOnConflict"}},
+      {"PushSubscriptionInput", "", {"deviceId", "domain", "active", "batterySaverMode", "priorityFilter"}},
       {"Mutation", "syncVoiceData", {"data", "idempotencyKey", "deviceId"}},
       {"Mutation", "syncOperations", {"operations", "idempotencyKey", "deviceId"}},
       {"Mutation", "syncBatch", {"batch"}},
@@ -52,11 +56,16 @@ const std::vector<layout>& layouts() {
       {"Mutation", "deactivateDevice", {"deviceId"}},
       {"Mutation", "acknowledge", {"deviceId", "cursor"}},
       {"Mutation", "setConflictPolicy", {"policy"}},
+      {"Mutation", "setPushSubscription", {"subscription"}},
+      {"Mutation", "triggerSync", {"domains", "userId", "reason"}},
+      {"Mutation", "broadcast", {"message", "data", "priority", "userId", "deviceId"}},
       {"Query", "entity", {"domain", "entityId"}},
       {"Query", "changes", {"domains", "since", "first"}},
       {"Query", "conflict", {"conflictId"}},
       {"Query", "conflicts", {"status", "domains", "first", "after"}},
       {"Query", "device", {"deviceId"}},
+      {"Query", "pushSubscriptions", {"deviceId"}},
+      {"Query", "deviceSyncState", {"deviceId"}},
   };
   return all;
 }
@@ -359,6 +368,37 @@ sync::set_conflict_policy read_policy(argument_list arguments) {
   out.value.resolution = enumerator<sync::strategy>(from[policy::resolution]);
   out.value.auto_resolve = from[policy::auto_resolve].optional_boolean().value_or(true);
   out.value.notify_on_conflict = from[policy::notify].optional_boolean().value_or(true);
+  return out;
+}
+
+sync::set_push_subscription read_push_subscription(argument_list arguments) {
+  const auto& from = arguments[0];
+  sync::set_push_subscription out;
+  out.device_id = text(from[push::device_id]);
+  if (from[push::domain].given()) out.setting.in = enumerator<sync::domain>(from[push::domain]);
+  out.setting.active = from[push::active].optional_boolean().value_or(true);
+  out.setting.battery_saver = from[push::battery_saver].optional_boolean().value_or(false);
+  if (from[push::least].given()) out.setting.least = enumerator<sync::priority>(from[push::least]);
+  return out;
+}
+
+sync::trigger_sync read_trigger(argument_list arguments) {
+  sync::trigger_sync out;
+  out.domains = read_domains(arguments[trigger::domains]);
+  out.user_id = optional_text(arguments[trigger::user_id]);
+  out.reason = optional_text(arguments[trigger::reason]).value_or("server_update");
+  return out;
+}
+
+result<sync::broadcast> read_broadcast(argument_list arguments) {
+  sync::broadcast out;
+  out.message = text(arguments[message::text]);
+  std::string too_deep;
+  out.data = json(arguments[message::data], "data", too_deep);
+  if (!too_deep.empty()) return bad("data is nested deeper than 32", "data");
+  if (arguments[message::priority].given()) out.urgency = enumerator<sync::priority>(arguments[message::priority]);
+  out.user_id = optional_text(arguments[message::user_id]);
+  out.device_id = optional_text(arguments[message::device_id]);
   return out;
 }
 

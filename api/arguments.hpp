@@ -30,11 +30,15 @@ sync::register_device read_registration(argument_list arguments);
 sync::deactivate_device read_deactivation(argument_list arguments);
 result<sync::acknowledge> read_acknowledgement(argument_list arguments, std::string_view tenant);
 sync::set_conflict_policy read_policy(argument_list arguments);
+sync::set_push_subscription read_push_subscription(argument_list arguments);
+// `devices` stays 0: it is counted before the command is submitted.
+sync::trigger_sync read_trigger(argument_list arguments);
+result<sync::broadcast> read_broadcast(argument_list arguments);
 
 sync::get_entity read_get_entity(argument_list arguments);
 result<sync::get_changes> read_get_changes(argument_list arguments, std::string_view tenant);
 result<sync::list_conflicts> read_list_conflicts(argument_list arguments, std::string_view tenant);
-std::string read_id(argument_list arguments); // the one argument of conflict() and device()
+std::string read_id(argument_list arguments); // the one argument of conflict(), device() and others
 
 // What a request asks for, independent of its text: mutation and arguments, objects' members in any order.
 digest128 digest_of(std::string_view field, argument_list arguments);

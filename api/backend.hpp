@@ -15,10 +15,11 @@
 namespace mooring::api {
 
 using command = std::variant<sync::upload, sync::resolve_conflict, sync::register_device, sync::deactivate_device,
-                             sync::acknowledge, sync::set_conflict_policy>;
-// In the order of `command`.
-using command_answer =
-    std::variant<sync::upload_answer, sync::resolution_answer, sync::device, bool, sync::policy>;
+                             sync::acknowledge, sync::set_conflict_policy, sync::set_push_subscription,
+                             sync::trigger_sync, sync::broadcast>;
+// In the order of `command`, each type once: a bool for two, a number of devices for the last two.
+using command_answer = std::variant<sync::upload_answer, sync::resolution_answer, sync::device, bool, sync::policy,
+                                    sync::push_answer, std::int32_t>;
 
 using command_done = std::function<void(result<command_answer>)>;
 using query_done = std::function<void(result<sync::query_answer>)>;

@@ -207,6 +207,29 @@ void bind_reads(graphql::bindings& to) {
         if (x.is.acknowledged == 0) return std::nullopt;
         return encode_cursor(tenant_of(at), x.is.acknowledged);
       });
+  to.object<push_answer>("PushSubscriptionType")
+      .field<&push_answer::device_id>("deviceId")
+      .field("domain", [](const push_answer& x) { return x.setting.in; })
+      .field("active", [](const push_answer& x) { return x.setting.active; })
+      .field("batterySaverMode", [](const push_answer& x) { return x.setting.battery_saver; })
+      .field("priorityFilter", [](const push_answer& x) { return x.setting.least; });
+  to.object<device_sync_state>("DeviceSyncStateType")
+      .field<&device_sync_state::device_id>("deviceId")
+      .field<&device_sync_state::domains>("domains");
+  to.object<domain_sync_state>("DomainSyncStateType")
+      .field("domain", [](const domain_sync_state& x) { return x.is.in; })
+      .field("lastVersion",
+             [](const domain_sync_state& x) -> std::optional<std::int32_t> {
+               if (x.is.last_version == 0) return std::nullopt;
+               return x.is.last_version;
+             })
+      .field("lastSyncAt",
+             [](const domain_sync_state& x) -> std::optional<instant> {
+               if (x.is.last_sync_at == instant{}) return std::nullopt;
+               return x.is.last_sync_at;
+             })
+      .field("entities", [](const domain_sync_state& x) { return x.is.stored; })
+      .field<&domain_sync_state::pending>("pending");
   to.object<limits_view>("LimitsType")
       .field<&limits_view::batch_items_max>("maxBatchItems")
       .field<&limits_view::payload_bytes_max>("maxPayloadBytes")

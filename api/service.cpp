@@ -81,6 +81,9 @@ struct service::parts {
   void deactivate_device(const field_call&, request_context&, answerer);
   void acknowledge(const field_call&, request_context&, answerer);
   void set_conflict_policy(const field_call&, request_context&, answerer);
+  void set_push_subscription(const field_call&, request_context&, answerer);
+  void trigger_sync(const field_call&, request_context&, answerer);
+  void broadcast(const field_call&, request_context&, answerer);
   void server_info(const field_call&, request_context&, answerer);
   void entity(const field_call&, request_context&, answerer);
   void changes(const field_call&, request_context&, answerer);
@@ -88,6 +91,8 @@ struct service::parts {
   void conflicts(const field_call&, request_context&, answerer);
   void devices(const field_call&, request_context&, answerer);
   void device(const field_call&, request_context&, answerer);
+  void push_subscriptions(const field_call&, request_context&, answerer);
+  void device_sync_state(const field_call&, request_context&, answerer);
   void conflict_policies(const field_call&, request_context&, answerer);
 
   // Submits, and answers with what `finish` makes of the answer's alternative A.
@@ -98,6 +103,18 @@ struct service::parts {
                          if (!done) return answer(done.failure());
                          answer(finish(std::move(std::get<A>(*done))));
                        });
+  }
+  // Counts the devices that `what` is meant for, then submits it with their number.
+  template<class C>
+  void submit_counted(request_context& at, sync::count_devices whom, C what, answerer answer) {
+    at.backend->read(at.from, std::move(whom),
+                     [this, &at, what = std::move(what), answer = std::move(answer)](result<sync::query_answer> found) mutable {
+                       if (!found) return answer(found.failure());
+                       const auto devices = std::get<std::int64_t>(*found);
+                       what.devices = static_cast<std::int32_t>(std::min<std::int64_t>(devices, INT32_MAX));
+                       submit<std::int32_t>(at, std::move(what), std::move(answer),
+                                            [](std::int32_t done) { return resolved::of(done); });
+                     });
   }
   // Reads, and answers with the alternative A as it is. An empty optional is null.
   template<class A>
@@ -202,6 +219,24 @@ void service::parts::set_conflict_policy(const field_call& call, request_context
                        [](sync::policy done) { return resolved::of(done); });
 }
 
+void service::parts::set_push_subscription(const field_call& call, request_context& at, answerer answer) {
+  submit<sync::push_answer>(at, read_push_subscription(call.arguments), std::move(answer),
+                            [](sync::push_answer done) { return resolved::of(std::move(done)); });
+}
+
+void service::parts::trigger_sync(const field_call& call, request_context& at, answerer answer) {
+  auto what = read_trigger(call.arguments);
+  sync::count_devices whom{what.user_id, std::nullopt};
+  submit_counted(at, std::move(whom), std::move(what), std::move(answer));
+}
+
+void service::parts::broadcast(const field_call& call, request_context& at, answerer answer) {
+  auto what = read_broadcast(call.arguments);
+  if (!what) return answer(what.failure());
+  sync::count_devices whom{what->user_id, what->device_id};
+  submit_counted(at, std::move(whom), std::move(*what), std::move(answer));
+}
+
 void service::parts::server_info(const field_call&, request_context&, answerer answer) {
   server_view out;
   out.version = options.version;
@@ -244,6 +279,22 @@ void service::parts::device(const field_call& call, request_context& at, answere
   read<std::optional<sync::device_answer>>(at, sync::get_device{read_id(call.arguments)}, std::move(answer));
 }
 
+void service::parts::push_subscriptions(const field_call& call, request_context& at, answerer answer) {
+  at.backend->read(at.from, sync::list_push_subscriptions{read_id(call.arguments)},
+                   [answer = std::move(answer)](result<sync::query_answer> found) {
+                     if (!found) return answer(found.failure());
+                     auto& set = std::get<sync::push_subscriptions>(*found);
+                     std::vector<sync::push_answer> out;
+                     out.reserve(set.settings.size());
+                     for (const auto& one : set.settings) out.push_back({set.device_id, one});
+                     answer(resolved::of(std::move(out)));
+                   });
+}
+
+void service::parts::device_sync_state(const field_call& call, request_context& at, answerer answer) {
+  read<sync::device_sync_state>(at, sync::get_device_sync_state{read_id(call.arguments)}, std::move(answer));
+}
+
 void service::parts::conflict_policies(const field_call&, request_context& at, answerer answer) {
   read<std::vector<sync::policy>>(at, sync::list_policies{}, std::move(answer));
 }
@@ -258,6 +309,8 @@ graphql::bindings service::parts::bind() {
   root<sync::conflict_page>(to, "Query", "conflicts", &parts::conflicts);
   root<std::vector<sync::device_answer>>(to, "Query", "devices", &parts::devices);
   root<std::optional<sync::device_answer>>(to, "Query", "device", &parts::device);
+  root<std::vector<sync::push_answer>>(to, "Query", "pushSubscriptions", &parts::push_subscriptions);
+  root<sync::device_sync_state>(to, "Query", "deviceSyncState", &parts::device_sync_state);
   root<std::vector<sync::policy>>(to, "Query", "conflictPolicies", &parts::conflict_policies);
   root<section_view>(to, "Mutation", "syncVoiceData", &parts::sync_voice_data);
   root<section_view>(to, "Mutation", "syncOperations", &parts::sync_operations);
@@ -266,7 +319,10 @@ graphql::bindings service::parts::bind() {
   root<sync::device_answer>(to, "Mutation", "registerDevice", &parts::register_device);
   root<bool>(to, "Mutation", "deactivateDevice", &parts::deactivate_device);
   root<bool>(to, "Mutation", "acknowledge", &parts::acknowledge);
+  root<sync::push_answer>(to, "Mutation", "setPushSubscription", &parts::set_push_subscription);
   root<sync::policy>(to, "Mutation", "setConflictPolicy", &parts::set_conflict_policy);
+  root<std::int32_t>(to, "Mutation", "triggerSync", &parts::trigger_sync);
+  root<std::int32_t>(to, "Mutation", "broadcast", &parts::broadcast);
   return to;
 }
 
