@@ -32,7 +32,8 @@ using tenant_actor = caf::typed_actor<
     caf::reacts_to<decide_command>,
     // A query: goes to a reader when everything acknowledged is in the tables.
     caf::reacts_to<tenant_query>,
-    caf::reacts_to<batches_committed>, caf::reacts_to<batches_applied>, caf::reacts_to<batches_lost>,
+    caf::reacts_to<batches_committed>, caf::reacts_to<batches_applied>,
+    caf::reacts_to<batches_refused>, caf::reacts_to<batches_lost>, caf::reacts_to<apply_blocked>,
     caf::reacts_to<tenant_settled>,
     // Look for devices, and for oneself, that may stop; remove what expired.
     caf::reacts_to<housekeeping_tick>, caf::reacts_to<stop_granted>, caf::reacts_to<sweep_rows>,
@@ -40,8 +41,8 @@ using tenant_actor = caf::typed_actor<
 
 // Owns a shard: the only kind that blocks. Gathers batches into raft entries, commits them, applies them.
 using shard_writer_actor = caf::typed_actor<
-    caf::reacts_to<commit_group>, caf::reacts_to<flush_group>,
-    // Bring the tables up to date with the log; whoever waits hears batches_applied.
+    caf::reacts_to<commit_group>, caf::reacts_to<flush_group>, caf::reacts_to<refusal_heard>,
+    // Bring the tables up to date with the log; whoever waits hears batches_applied or apply_blocked.
     caf::reacts_to<apply_now>,
     caf::reacts_to<settle_tenant>,
     caf::reacts_to<housekeeping_tick>,

@@ -43,11 +43,17 @@ struct run_query { query_ptr request; };          // tenant → reader: everythi
 struct commit_group { group_ptr group; }; // outbox → shard writer: what the tenants of one home decided in one turn
 struct batches_committed { std::uint64_t upto = 0; };  // writer → tenant: durable
 struct batches_applied { std::uint64_t upto = 0; };    // writer → tenant: to be read in the tables
-// writer → tenant: what was sent and not committed was refused (storage_full: nothing of it is stored) or is in doubt
-// (unavailable: the shard was loaded anew, and nobody knows). Later batches of this tenant actor are dropped unseen,
-// because they may rest on these: the tenant ends, and its successor begins with what is stored.
+// writer → tenant: what was sent and not committed is not stored and will not be: the disk is full. Later batches of this
+// tenant actor may rest on these, so they are dropped unseen until `refusal_heard`; the tenant goes on from before them.
+struct batches_refused { error why; };
+struct refusal_heard {};      // tenant → writer, behind all that was sent before: what follows rests on what is stored
+// writer → tenant: what was sent and not committed is in doubt: the shard was loaded anew, and nobody knows. Later batches
+// of this tenant actor are dropped: the tenant ends, and its successor begins with what is stored.
 struct batches_lost { error why; };
 struct apply_now {};          // tenant → writer: readers wait
+// writer → tenant that asked for apply_now or settle_tenant: not now, the disk has no room left at all. The writer tries
+// again by itself, and who still waits is told again.
+struct apply_blocked { error why; };
 struct settle_tenant {};      // tenant → writer, after a restart: tell me when all that was sent before is applied
 struct tenant_settled {};     // writer → tenant
 
@@ -78,8 +84,11 @@ CAF_ADD_TYPE_ID(mooring, (mooring::actors::run_query))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::commit_group))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::batches_committed))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::batches_applied))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::batches_refused))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::refusal_heard))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::batches_lost))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::apply_now))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::apply_blocked))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::settle_tenant))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::tenant_settled))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::housekeeping_tick))
@@ -107,8 +116,11 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::run_query)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::commit_group)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::batches_committed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::batches_applied)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::batches_refused)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::refusal_heard)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::batches_lost)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::apply_now)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::apply_blocked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::settle_tenant)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::tenant_settled)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::housekeeping_tick)

@@ -47,7 +47,10 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
   shard_ = std::move(*opened);
   // What the log holds beyond the tables goes into them before anybody reads them.
   shard_->apply_now([this](result<void> done) {
-    if (!done) log::warning("shard {}: the log waits for the tables: {}", setting_.number, done.failure().message);
+    if (done) return;
+    log::warning("shard {}: the log waits for the tables: {}", setting_.number, done.failure().message);
+    held_back_ = setting_.access->environment();
+    setting_.access->withdraw();
   });
   setting_.counters->leading = shard_->is_leader();
   schedule_tick();
@@ -57,7 +60,8 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
         flush_sent_ = false;
         flush();
       },
-      [this](apply_now) { apply(); },
+      [this](refusal_heard) { refused_.erase(caf::actor_cast<tenant_actor>(self_->current_sender()).id()); },
+      [this](apply_now) { apply_for(caf::actor_cast<tenant_actor>(self_->current_sender())); },
       [this](settle_tenant) { settle(caf::actor_cast<tenant_actor>(self_->current_sender())); },
       [this](housekeeping_tick) { tick(); },
       [this](inspect_request) { return inspect(); },
@@ -67,9 +71,11 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
 // ── committing ──
 
 void shard_writer_state::add(batch_group& what) {
-  if (!lost_.empty()) what.remove_if([&](const tenant_actor& one) { return lost_.contains(one.id()); });
-  if (what.last.empty()) return;
+  // First, because it decides whose batches are dropped.
   if (!group_.empty() && group_.size() + what.batches.size() > around_.settings.group_bytes_max) flush();
+  if (!lost_.empty() || !refused_.empty())
+    what.remove_if([&](const tenant_actor& one) { return lost_.contains(one.id()) || refused_.contains(one.id()); });
+  if (what.last.empty()) return;
   if (group_.empty())
     group_ = std::move(what.batches);
   else
@@ -92,12 +98,12 @@ void shard_writer_state::flush() {
   ++counters.group_sizes[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), size) - bounds.begin())];
   counters.group_sum += static_cast<std::uint64_t>(size);
 
-  if (!shard_->can_propose()) return group_lost(std::move(group), {error_code::unavailable, "the shard has no leader here", {}, 500});
+  if (!shard_->can_propose()) return group_failed(std::move(group), {error_code::unavailable, "the shard has no leader here", {}, 500});
   shard_->propose(std::move(body), [this, group = std::move(group)](result<cluster::log_index> done) mutable {
     if (done)
       group_committed(*done, std::move(group));
     else
-      group_lost(std::move(group), done.failure());
+      group_failed(std::move(group), done.failure());
   });
   if (was_stopped_) stopped(stopped_why_);
   tell_applied();
@@ -118,10 +124,19 @@ void shard_writer_state::group_committed(cluster::log_index at, std::vector<sent
     kept.last.push_back(one);
   });
   unapplied_.push_back(std::move(kept));
+  if (std::exchange(full_, false)) log::info("shard {}: the disk has room again", setting_.number);
 }
 
-void shard_writer_state::group_lost(std::vector<sent_batch> group, const error& why) {
-  if (why.code == error_code::storage_full) ++setting_.counters->storage_full;
+void shard_writer_state::group_failed(std::vector<sent_batch> group, const error& why) {
+  if (why.code == error_code::storage_full) { // nothing of it was written (cluster/shard.hpp)
+    ++setting_.counters->storage_full;
+    if (!std::exchange(full_, true)) log::warning("shard {}: uploads are refused: {}", setting_.number, why.message);
+    tell_last(group, [&](const sent_batch& one) {
+      refused_.insert(one.tenant.id());
+      self_->send(one.tenant, batches_refused{why});
+    });
+    return;
+  }
   log::warning("shard {}: a group of {} batches was not committed: {}", setting_.number, group.size(), why.message);
   tell_last(group, [&](const sent_batch& one) {
     lost_.insert(one.tenant.id());
@@ -138,22 +153,29 @@ void shard_writer_state::tell_applied() {
     for (const auto& one : unapplied_.front().last) self_->send(one.tenant, batches_applied{one.sequence});
     unapplied_.pop_front();
   }
-  if (unapplied_.empty())
+  // A shard that was loaded anew has entries that nobody here sent: they count as well.
+  if (!settling_.empty() && unapplied_.empty() && shard_->is_leader() && shard_->stats().pending_entries == 0)
     for (auto& tenant : std::exchange(settling_, {})) self_->send(tenant, tenant_settled{});
 }
 
-void shard_writer_state::apply() {
+result<void> shard_writer_state::apply() {
   flush();
-  shard_->apply_now([this](result<void> done) {
-    if (!done) log::warning("shard {}: the tables wait: {}", setting_.number, done.failure().message);
-  });
+  result<void> outcome;
+  shard_->apply_now([&](result<void> done) { outcome = std::move(done); });
   if (was_stopped_) stopped(stopped_why_);
   tell_applied();
+  return outcome;
+}
+
+// Whoever waits for a shard that stopped has heard batches_lost, or hears tenant_settled when it is loaded.
+void shard_writer_state::apply_for(const tenant_actor& asker) {
+  if (auto done = apply(); !done && done.failure().code == error_code::storage_full)
+    self_->send(asker, apply_blocked{done.failure()});
 }
 
 void shard_writer_state::settle(tenant_actor tenant) {
-  settling_.push_back(std::move(tenant));
-  apply();
+  settling_.push_back(tenant);
+  apply_for(tenant);
 }
 
 // ── the shard's own events ──
@@ -175,6 +197,7 @@ void shard_writer_state::stopped(const error& why) {
   if (!was_stopped_) { // inside the shard: remember, and act when it has finished its step
     was_stopped_ = true;
     stopped_why_ = why;
+    held_back_ = nullptr;
     setting_.access->withdraw();
     return;
   }
@@ -203,12 +226,17 @@ void shard_writer_state::tick() {
   shard_->tick();
   if (was_stopped_) stopped(stopped_why_);
   const bool leads = shard_->is_leader();
-  if (leads && !setting_.counters->leading) apply(); // after a reload: the tables first, then whoever waits
+  if (leads && !setting_.counters->leading) (void)apply(); // after a reload: the tables first, then whoever waits
   setting_.counters->leading = leads;
   const auto stats = shard_->stats();
   setting_.counters->pending_bytes = stats.pending_bytes;
   setting_.counters->log_bytes = stats.log_bytes;
   tell_applied();
+  if (stats.apply_blocked)
+    for (const auto& tenant : settling_)
+      self_->send(tenant, apply_blocked{{error_code::storage_full, "the disk has no room left at all", {}, 1'000}});
+  else if (held_back_ != nullptr && leads)
+    setting_.access->publish(std::exchange(held_back_, nullptr));
   if (lost_.size() > 100'000) lost_.clear(); // their mailboxes have long been worked off
   find_tenants_to_sweep();
   schedule_tick();

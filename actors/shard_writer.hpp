@@ -4,6 +4,9 @@
 // mailbox; the first that is taken up sends `flush_group` to the writer itself, which stands behind all that wait already,
 // so everything that is there becomes one raft entry, one LMDB transaction, one flush.
 //
+// A full disk refuses a group: nothing of it is stored, its tenants are told (batches_refused), and what they sent on top
+// of it is dropped. Everything else goes on.
+//
 // Batches of a tenant become durable in the order sent. The tables follow later (cluster/shard.hpp); whoever needs them
 // asks apply_now and hears batches_applied.
 //
@@ -67,10 +70,11 @@ class shard_writer_state final : cluster::shard_observer {
   void add(batch_group& what);
   void flush();
   void group_committed(cluster::log_index at, std::vector<sent_batch> group);
-  void group_lost(std::vector<sent_batch> group, const error& why);
+  void group_failed(std::vector<sent_batch> group, const error& why);
   void tell_applied();
   void tell_last(const std::vector<sent_batch>& group, const std::function<void(const sent_batch&)>& tell);
-  void apply();
+  result<void> apply();
+  void apply_for(const tenant_actor& asker);
   void settle(tenant_actor tenant);
   void tick();
   void schedule_tick();
@@ -95,11 +99,15 @@ class shard_writer_state final : cluster::shard_observer {
   std::vector<sent_batch> in_group_;
   bool flush_sent_ = false;
   std::deque<committed_group> unapplied_;
-  std::unordered_set<caf::actor_id> lost_; // tenant actors whose later batches are dropped
+  std::unordered_set<caf::actor_id> refused_; // tenant actors whose batches are dropped until they heard why
+  std::unordered_set<caf::actor_id> lost_;    // … are dropped for ever
+  bool full_ = false;                         // the last group was refused
   std::vector<tenant_actor> settling_;
   cluster::log_index applied_to_tell_ = 0;
   bool was_stopped_ = false;
   error stopped_why_;
+  // After the start on a disk without any room: readers get it when the tables hold what the log holds.
+  std::shared_ptr<storage::environment> held_back_;
   directory_actor directory_;
   std::uint64_t sweep_from_ = 0;       // the tenant hash where the round of sweeps goes on
   bool sweeping_ = false;

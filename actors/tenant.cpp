@@ -29,7 +29,9 @@ tenant_actor::behavior_type tenant_state::behavior() {
       [this](tenant_query& message) { take(std::move(message.request)); },
       [this](batches_committed message) { committed(message.upto); },
       [this](batches_applied message) { applied(message.upto); },
+      [this](const batches_refused& message) { refused(message.why); },
       [this](const batches_lost& message) { lost(message.why); },
+      [this](const apply_blocked& message) { apply_is_blocked(message.why); },
       [this](tenant_settled) {
         settling_ = false;
         setting_.snapshot->park();
@@ -109,15 +111,6 @@ result<sync::write_list> tenant_state::apply_rules(command_request& request, syn
     result<sync::write_list> operator()(const sync::set_conflict_policy& what) {
       return take_decision(request, sync::apply_policy(over, who, what, now, rules));
     }
-    result<sync::write_list> operator()(const sync::set_push_subscription& what) {
-      return take_decision(request, sync::apply_push_subscription(over, who, what, now, rules));
-    }
-    result<sync::write_list> operator()(const sync::trigger_sync& what) {
-      return take_decision(request, sync::apply_trigger(over, who, what, now, rules));
-    }
-    result<sync::write_list> operator()(const sync::broadcast& what) {
-      return take_decision(request, sync::apply_broadcast(over, who, what, now, rules));
-    }
   };
   return std::visit(visitor{request, over, who, now, rules}, request.what);
 }
@@ -145,7 +138,8 @@ void tenant_state::decide(command_ptr request) {
   if (!writes) return refuse(std::move(request), writes.failure());
 
   std::uint64_t sequence = sent_; // a replay waits for nothing but what it repeats
-  if (!writes->empty()) {
+  const bool wrote = !writes->empty();
+  if (wrote) {
     auto batch = storage::write_batch::encode(tables_.hash(), *writes, before);
     if (!batch) return refuse(std::move(request), batch.failure());
     sequence = ++sent_;
@@ -155,7 +149,7 @@ void tenant_state::decide(command_ptr request) {
   if (sequence <= committed_) return answer(std::move(request));
   // Also an answer without writes may rest on what is not durable yet (a retry of a running key): it waits as well.
   around_.counters->commands_waiting.fetch_add(1, std::memory_order_relaxed);
-  waiting_.push_back({sequence, std::move(request)});
+  waiting_.push_back({sequence, wrote, std::move(request)});
 }
 
 void tenant_state::answer(command_ptr request) {
@@ -210,20 +204,52 @@ void tenant_state::applied(std::uint64_t upto) {
   run_due_queries();
 }
 
+// All batches behind the committed ones are refused: the writer works them off in order, and has told of those before.
+void tenant_state::refused(const error& why) {
+  ++refusals_;
+  sent_ = committed_;
+  overlay_.forget_from(committed_ + 1);
+  setting_.batches->flush(); // what was decided on top of them: the writer drops it too
+  self_->send(setting_.writer, refusal_heard{});
+  auto waiting = std::exchange(waiting_, {});
+  around_.counters->commands_waiting.fetch_sub(static_cast<std::int64_t>(waiting.size()), std::memory_order_relaxed);
+  std::vector<command_ptr> again;
+  for (auto& one : waiting)
+    if (one.wrote)
+      refuse(std::move(one.request), why);
+    else
+      again.push_back(std::move(one.request));
+  // A retry that had nothing to write repeats an older answer, which may be stored: it is decided once more.
+  for (auto& request : again) decide(std::move(request));
+}
+
 void tenant_state::lost(const error& why) {
-  log::warning("tenant {}: {} commands were not stored or are in doubt: {}", tenant_, waiting_.size(), why.message);
+  log::warning("tenant {}: {} commands are in doubt: {}", tenant_, waiting_.size(), why.message);
   for (auto& one : waiting_) {
     around_.counters->commands_waiting.fetch_sub(1, std::memory_order_relaxed);
     refuse(std::move(one.request), why);
   }
   waiting_.clear();
-  for (auto& [upto, request] : reads_waiting_) {
-    request->answer = error{error_code::unavailable, "the shard is being loaded", {}, 500};
-    const auto to = request->reply_to;
-    self_->send(to, query_done{std::move(request)});
-  }
-  reads_waiting_.clear();
+  // Also what came through the directory: nobody else knows where it is.
+  const error loading{error_code::unavailable, "the shard is being loaded", {}, 500};
+  for (auto& [upto, request] : std::exchange(reads_waiting_, {})) refuse(std::move(request), loading);
+  for (auto& request : std::exchange(before_settled_, {})) refuse(std::move(request), loading);
+  for (auto& request : std::exchange(queries_before_settled_, {})) refuse(std::move(request), loading);
   end({});
+}
+
+// What was acknowledged cannot be shown yet, and nobody knows when: better a typed error now than silence.
+void tenant_state::apply_is_blocked(const error& why) {
+  apply_asked_ = false;
+  for (auto& [upto, request] : std::exchange(reads_waiting_, {})) refuse(std::move(request), why);
+  for (auto& request : std::exchange(before_settled_, {})) refuse(std::move(request), why);
+  for (auto& request : std::exchange(queries_before_settled_, {})) refuse(std::move(request), why);
+}
+
+void tenant_state::refuse(query_ptr request, error why) {
+  request->answer = std::move(why);
+  const auto to = request->reply_to;
+  self_->send(to, query_done{std::move(request)});
 }
 
 // ── queries ──
@@ -333,6 +359,7 @@ inspect_answer tenant_state::inspect() const {
   inspection out("tenant", tenant_, (around_.time->monotonic_us() - started_us_) / 1000);
   out.text("state", settling_ ? "settling" : asking_to_stop_ ? "asking" : "serving");
   out.number("decided", static_cast<std::int64_t>(decided_));
+  out.number("refusals", static_cast<std::int64_t>(refusals_));
   out.number("waiting", static_cast<std::int64_t>(waiting_.size()));
   out.number("reads_waiting", static_cast<std::int64_t>(reads_waiting_.size()));
   out.number("devices", static_cast<std::int64_t>(devices_.size()));

@@ -7,8 +7,9 @@
 //   settling ──tenant_settled──► serving ──idle──► asking ──stop_granted──► ended
 //      (after a restart only: what the one before it sent must be in the tables first)
 //
-// When batches are lost (the disk is full, or a commit's outcome is unknown) it answers all that waits with STORAGE_FULL or
-// UNAVAILABLE and ends; clients retry with the same key and get the outcome.
+// Batches that the full disk refuses are known not to be stored: whoever waits for them gets STORAGE_FULL, the overlay
+// forgets them, and the tenant goes on from the state before. When batches are lost (a commit's outcome is unknown) it
+// answers all that waits with UNAVAILABLE and ends; clients retry with the same key and get the outcome.
 //
 // Runs on its home. Supervised by the directory; supervises its devices: one that fails is started again by its next
 // command, too many failures in a period fail the tenant.
@@ -53,6 +54,7 @@ class tenant_state {
  private:
   struct waiting_answer {
     std::uint64_t sequence;
+    bool wrote; // false: only rests on what that batch, or an earlier one, writes
     command_ptr request;
   };
   struct device_entry {
@@ -73,11 +75,14 @@ class tenant_state {
   // commits
   void committed(std::uint64_t upto);
   void applied(std::uint64_t upto);
+  void refused(const error& why);
   void lost(const error& why);
+  void apply_is_blocked(const error& why);
 
   // queries
   void take(query_ptr request);
   void run_due_queries();
+  void refuse(query_ptr request, error why);
 
   void housekeeping();
   void sweep();
@@ -101,7 +106,7 @@ class tenant_state {
 
   storage::tenant_store tables_;
   sync::overlay overlay_;
-  std::uint64_t sent_ = 0;      // sequence of the last batch sent
+  std::uint64_t sent_ = 0;      // sequence of the last batch sent and not refused
   std::uint64_t committed_ = 0; // … that is durable
   std::uint64_t applied_ = 0;   // … that is in the tables
   std::deque<waiting_answer> waiting_;                           // ascending sequences
@@ -110,6 +115,7 @@ class tenant_state {
   std::unordered_map<std::string, device_entry> devices_;
   std::int64_t used_us_ = 0;
   std::uint64_t decided_ = 0;
+  std::uint64_t refusals_ = 0;
   std::size_t next_reader_ = 0;
 
   static constexpr std::size_t rows_per_sweep = 2'000; // looked at in one go
