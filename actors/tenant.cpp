@@ -111,6 +111,15 @@ result<sync::write_list> tenant_state::apply_rules(command_request& request, syn
     result<sync::write_list> operator()(const sync::set_conflict_policy& what) {
       return take_decision(request, sync::apply_policy(over, who, what, now, rules));
     }
+    result<sync::write_list> operator()(const sync::set_push_subscription& what) {
+      return take_decision(request, sync::apply_push_subscription(over, who, what, now, rules));
+    }
+    result<sync::write_list> operator()(const sync::trigger_sync& what) {
+      return take_decision(request, sync::apply_trigger(over, who, what, now, rules));
+    }
+    result<sync::write_list> operator()(const sync::broadcast& what) {
+      return take_decision(request, sync::apply_broadcast(over, who, what, now, rules));
+    }
   };
   return std::visit(visitor{request, over, who, now, rules}, request.what);
 }
