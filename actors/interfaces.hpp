@@ -32,6 +32,8 @@ using tenant_actor = caf::typed_actor<
     caf::reacts_to<decide_command>,
     // A query: goes to a reader when everything acknowledged is in the tables.
     caf::reacts_to<tenant_query>,
+    // A network thread whose last subscription of this tenant ended.
+    caf::reacts_to<leave_feed>,
     caf::reacts_to<batches_committed>, caf::reacts_to<batches_applied>,
     caf::reacts_to<batches_refused>, caf::reacts_to<batches_lost>, caf::reacts_to<apply_blocked>,
     caf::reacts_to<tenant_settled>,
@@ -59,6 +61,8 @@ using directory_actor = caf::typed_actor<
 // One per network thread: where answers come back.
 using network_actor = caf::typed_actor<
     caf::reacts_to<command_done>, caf::reacts_to<query_done>,
+    // For the subscriptions of this thread.
+    caf::reacts_to<feed_moved>, caf::reacts_to<wake_hub>,
     // Requests that nobody answered in time.
     caf::reacts_to<housekeeping_tick>,
     caf::replies_to<inspect_request>::with<inspect_answer>>;
@@ -79,6 +83,15 @@ struct command_request {
   device_actor device;               // set when it went through one; the network actor keeps it for the next command
   tenant_actor tenant;               // likewise
   result<api::command_answer> answer = error{error_code::internal, "no answer"};
+};
+
+// One committed batch as subscriptions see it, with names resolved. Shared by all network threads that watch.
+struct feed_batch {
+  std::string tenant;
+  sync::position from = 0, upto = 0;       // the feed's head before and after
+  std::vector<sync::feed_event> events;    // ascending positions
+  std::vector<sync::device> devices;       // whose settings changed, or that were deactivated
+  std::size_t bytes = 0;                   // about what it holds
 };
 
 // Batches on their way to the shard's log.
@@ -123,6 +136,7 @@ struct query_request {
   std::uint64_t id = 0;
   sync::caller who;
   sync::query what;
+  bool watch = false;                // from now on, tell reply_to what is committed (feed_moved)
   network_actor reply_to;
   tenant_actor tenant;
   result<sync::query_answer> answer = error{error_code::internal, "no answer"};

@@ -23,8 +23,10 @@ namespace mooring::actors {
 struct command_request;
 struct query_request;
 struct batch_group;
+struct feed_batch;
 using command_ptr = std::shared_ptr<command_request>;
 using query_ptr = std::shared_ptr<query_request>;
+using feed_batch_ptr = std::shared_ptr<const feed_batch>;
 using group_ptr = std::shared_ptr<batch_group>;
 
 // ── requests ──
@@ -56,6 +58,11 @@ struct apply_now {};          // tenant → writer: readers wait
 struct apply_blocked { error why; };
 struct settle_tenant {};      // tenant → writer, after a restart: tell me when all that was sent before is applied
 struct tenant_settled {};     // writer → tenant
+
+// ── pushes ──
+struct feed_moved { feed_batch_ptr batch; };  // tenant → the network actors that watch its feed, in the order of the commits
+struct leave_feed {};                         // network → tenant: nobody here listens any more
+struct wake_hub {};                           // network → itself: what was held back is due
 
 // ── housekeeping ──
 struct housekeeping_tick {};  // directory → tenants → devices, on a timer; writer → itself
@@ -91,6 +98,9 @@ CAF_ADD_TYPE_ID(mooring, (mooring::actors::apply_now))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::apply_blocked))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::settle_tenant))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::tenant_settled))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::feed_moved))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::leave_feed))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::wake_hub))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::housekeeping_tick))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::tenant_found))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::sweep_rows))
@@ -123,6 +133,9 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::apply_now)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::apply_blocked)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::settle_tenant)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::tenant_settled)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::feed_moved)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::leave_feed)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::wake_hub)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::housekeeping_tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::tenant_found)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::sweep_rows)

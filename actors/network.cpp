@@ -7,6 +7,7 @@
 #include <caf/all.hpp>
 #include <fmt/format.h>
 
+#include "actors/feed_hub.hpp"
 #include "actors/home.hpp"
 #include "actors/inspection.hpp"
 #include "actors/pinned.hpp"
@@ -42,6 +43,8 @@ struct table {
   std::unordered_map<std::string, tenant_actor> tenants;
   std::unordered_map<caf::actor_id, std::string> device_names, tenant_names;
   std::uint64_t answered = 0;
+  std::unique_ptr<feed_hub> hub;
+  std::function<void(std::int64_t at_us)> wake; // the hub, through the actor
 };
 
 std::string name_of(const std::string& tenant, const std::string& device) {
@@ -84,9 +87,19 @@ network_state::network_state(network_actor::pointer self, const surroundings& ar
 network_actor::behavior_type network_state::behavior() {
   self_->set_down_handler([this](const caf::down_msg& message) { down(message); });
   self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms), housekeeping_tick{});
+  work_->wake = [this](std::int64_t at_us) {
+    const auto wait_us = std::max<std::int64_t>(at_us - around_.time->monotonic_us(), 0);
+    self_->delayed_send(self_, std::chrono::microseconds(wait_us), wake_hub{});
+  };
   return {
       [this](command_done& message) { finish(std::move(message.request)); },
       [this](query_done& message) { finish(std::move(message.request)); },
+      [this](const feed_moved& message) {
+        if (work_->hub) work_->hub->moved(message.batch);
+      },
+      [this](wake_hub) {
+        if (work_->hub) work_->hub->on_time();
+      },
       [this](housekeeping_tick) { housekeeping(); },
       [this](inspect_request) { return inspect(); },
   };
@@ -140,7 +153,9 @@ void network_state::down(const caf::down_msg& message) {
       work_->devices.erase(known);
     work_->device_names.erase(named);
   }
+  std::string ended_tenant;
   if (const auto named = work_->tenant_names.find(id); named != work_->tenant_names.end()) {
+    ended_tenant = named->second;
     if (const auto known = work_->tenants.find(named->second); known != work_->tenants.end() && known->second.id() == id)
       work_->tenants.erase(known);
     work_->tenant_names.erase(named);
@@ -173,6 +188,7 @@ void network_state::down(const caf::down_msg& message) {
     const auto& directory = directories_[storage::shard_of_tenant(request->who.tenant, shards)];
     self_->send(directory, route_query{std::move(request)});
   }
+  if (!ended_tenant.empty() && work_->hub) work_->hub->tenant_ended(ended_tenant);
 }
 
 void network_state::housekeeping() {
@@ -231,14 +247,17 @@ std::string device_id_of(const api::command& what) {
   return std::visit(visitor{}, what);
 }
 
-class bridge final : public net::gateway, public api::backend {
+class bridge final : public net::gateway, public api::backend, feed_reading {
  public:
   bridge(caf::actor_system& system, home& where, const surroundings& around, gateway_setting setting)
       : where_(where), around_(around), setting_(std::move(setting)), work_(std::make_shared<table>()),
-        actor_(spawn_pinned<network_state, network_actor>(system, where, around, work_, setting_.directories)) {}
+        actor_(spawn_pinned<network_state, network_actor>(system, where, around, work_, setting_.directories)) {
+    work_->hub = std::make_unique<feed_hub>(static_cast<feed_reading&>(*this), around_);
+  }
 
   ~bridge() override {
     // Nobody is left to hear answers; the actor ends.
+    work_->hub.reset();
     work_->commands.clear();
     work_->queries.clear();
     caf::anon_send_exit(actor_, caf::exit_reason::user_shutdown);
@@ -253,7 +272,7 @@ class bridge final : public net::gateway, public api::backend {
       return done(std::move(refused));
     }
     api::service_request what;
-    what.from = {caller_of(*request.who), request.arrived_us, request.connection_id};
+    what.from = {caller_of(*request.who), request.arrived_us, request.connection_id, request.request_id};
     what.backend = this;
     what.query = request.query;
     what.operation_name = request.operation_name;
@@ -315,10 +334,39 @@ class bridge final : public net::gateway, public api::backend {
   }
 
   void read(const api::origin& from, sync::query what, api::query_done done) override {
+    ask(from, std::move(what), std::move(done), false);
+  }
+
+  result<std::shared_ptr<void>> open_events(const api::origin& from, std::string device_id,
+                                            std::optional<sync::position> after,
+                                            std::shared_ptr<const graphql::event_writer> writer) override {
+    return std::shared_ptr<void>(work_->hub->open(from, std::move(device_id), after, std::move(writer)));
+  }
+
+ private:
+  // ── feed_reading ──
+
+  void read_feed(const api::origin& from, sync::get_feed what, api::query_done done) override {
+    ask(from, std::move(what), std::move(done), true);
+    where_.run();
+  }
+  void listens(const api::origin& from, const std::string& device_id) override {
+    if (from.connection != 0) around_.connections->uses(from.connection, device_id);
+  }
+  void leave_feed(const std::string& tenant) override {
+    if (const auto known = work_->tenants.find(tenant); known != work_->tenants.end())
+      caf::send_as(actor_, known->second, actors::leave_feed{});
+  }
+  void wake_at(std::int64_t at_us) override {
+    if (work_->wake) work_->wake(at_us);
+  }
+
+  void ask(const api::origin& from, sync::query what, api::query_done done, bool watch) {
     auto request = std::make_shared<query_request>();
     request->id = ++work_->next_id;
     request->who = from.who;
     request->what = std::move(what);
+    request->watch = watch;
     request->reply_to = actor_;
     auto& filed = work_->queries[request->id];
     filed.request = request;
@@ -332,7 +380,6 @@ class bridge final : public net::gateway, public api::backend {
     caf::anon_send(directory_of(from.who.tenant), route_query{std::move(request)});
   }
 
- private:
   const directory_actor& directory_of(const std::string& tenant) const {
     return setting_.directories[storage::shard_of_tenant(tenant, static_cast<unsigned>(setting_.directories.size()))];
   }

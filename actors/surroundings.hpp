@@ -10,12 +10,14 @@
 #include "actors/census.hpp"
 #include "actors/presence.hpp"
 #include "base/time.hpp"
+#include "sync/push.hpp"
 #include "sync/rules.hpp"
 
 namespace mooring::actors {
 
 struct actor_settings {
   sync::rule_settings rules;
+  sync::push_limits push;
   std::size_t devices_alive_max = 100'000;    // beyond, idle ones stop at the next housekeeping
   std::int64_t idle_timeout_ms = 60'000;      // device and tenant actors
   std::size_t tenant_queue_max = 10'000;      // commands that wait for their commit; beyond, UNAVAILABLE

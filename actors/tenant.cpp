@@ -1,8 +1,11 @@
 #include "actors/tenant.hpp"
 
+#include <algorithm>
+
 #include <caf/all.hpp>
 #include <fmt/format.h>
 
+#include "actors/feed_batch.hpp"
 #include "actors/inspection.hpp"
 #include "base/log.hpp"
 #include "storage/write_batch.hpp"
@@ -27,6 +30,9 @@ tenant_actor::behavior_type tenant_state::behavior() {
       [this](tenant_command& message) { take(std::move(message.request)); },
       [this](decide_command& message) { decide(std::move(message.request)); },
       [this](tenant_query& message) { take(std::move(message.request)); },
+      [this](leave_feed) {
+        std::erase(watchers_, caf::actor_cast<network_actor>(self_->current_sender()));
+      },
       [this](batches_committed message) { committed(message.upto); },
       [this](batches_applied message) { applied(message.upto); },
       [this](const batches_refused& message) { refused(message.why); },
@@ -124,6 +130,18 @@ result<sync::write_list> tenant_state::apply_rules(command_request& request, syn
   return std::visit(visitor{request, over, who, now, rules}, request.what);
 }
 
+namespace {
+
+// Whose settings, or whose right to listen, the command changes.
+std::optional<std::string> device_that_changes(const command_request& request) {
+  if (const auto* const what = std::get_if<sync::deactivate_device>(&request.what)) return what->device_id;
+  if (const auto* const what = std::get_if<sync::register_device>(&request.what)) return what->device_id;
+  if (const auto* const what = std::get_if<sync::set_push_subscription>(&request.what)) return what->device_id;
+  return std::nullopt;
+}
+
+} // namespace
+
 void tenant_state::decide(command_ptr request) {
   used_us_ = around_.time->monotonic_us();
   if (const auto found = devices_.find(request->device_id); found != devices_.end()) found->second.used_us = used_us_;
@@ -153,6 +171,8 @@ void tenant_state::decide(command_ptr request) {
     if (!batch) return refuse(std::move(request), batch.failure());
     sequence = ++sent_;
     overlay_.add(sequence, std::make_shared<const sync::write_list>(std::move(*writes)));
+    if (!watchers_.empty())
+      if (auto device = device_that_changes(*request)) changed_devices_.emplace_back(sequence, std::move(*device));
     setting_.batches->add(setting_.writer, self_, sequence, batch->take());
   }
   if (sequence <= committed_) return answer(std::move(request));
@@ -202,6 +222,7 @@ void tenant_state::committed(std::uint64_t upto) {
     around_.counters->commands_waiting.fetch_sub(1, std::memory_order_relaxed);
     answer(std::move(request));
   }
+  announce(committed_);
 }
 
 void tenant_state::applied(std::uint64_t upto) {
@@ -217,6 +238,7 @@ void tenant_state::applied(std::uint64_t upto) {
 void tenant_state::refused(const error& why) {
   ++refusals_;
   sent_ = committed_;
+  while (!changed_devices_.empty() && changed_devices_.back().first > committed_) changed_devices_.pop_back();
   overlay_.forget_from(committed_ + 1);
   setting_.batches->flush(); // what was decided on top of them: the writer drops it too
   self_->send(setting_.writer, refusal_heard{});
@@ -261,6 +283,42 @@ void tenant_state::refuse(query_ptr request, error why) {
   self_->send(to, query_done{std::move(request)});
 }
 
+// ── pushes ──
+
+// From now on `who` hears of every batch that is committed; the page of the feed that it asks for has all before.
+void tenant_state::watch(const network_actor& who) {
+  if (std::find(watchers_.begin(), watchers_.end(), who) != watchers_.end()) return;
+  if (watchers_.empty()) {
+    announced_ = committed_;
+    announced_at_ = 0;
+    overlay_.for_each(0, committed_, [&](std::uint64_t, const sync::write_list& writes) {
+      for (const auto& one : writes)
+        if (const auto* const counters = sync::row_in<sync::tenant_counters>(one)) announced_at_ = counters->last_position;
+    });
+    // The tables may be further than we were told: the page has that as well.
+    if (setting_.snapshot->make_current()) announced_at_ = std::max(announced_at_, tables_.counters().last_position);
+  }
+  watchers_.push_back(who);
+}
+
+// What was committed since the last time, to those who watch. REQUIRES: the overlay still has it.
+void tenant_state::announce(std::uint64_t upto) {
+  if (watchers_.empty() || upto <= announced_) return;
+  const auto from = std::exchange(announced_, upto);
+  if (!setting_.snapshot->make_current()) return; // the shard is being loaded; who listens sees the gap and reads on
+  overlay_.for_each(from + 1, upto, [&](std::uint64_t sequence, const sync::write_list& writes) {
+    std::vector<sync::device> devices;
+    while (!changed_devices_.empty() && changed_devices_.front().first <= sequence) {
+      if (auto device = overlay_.find_device(changed_devices_.front().second)) devices.push_back(std::move(*device));
+      changed_devices_.pop_front();
+    }
+    const auto batch = make_feed_batch(tenant_, writes, announced_at_, overlay_, std::move(devices));
+    if (!batch) return;
+    announced_at_ = batch->upto;
+    for (const auto& watcher : watchers_) self_->send(watcher, feed_moved{batch});
+  });
+}
+
 // ── queries ──
 
 void tenant_state::take(query_ptr request) {
@@ -268,6 +326,7 @@ void tenant_state::take(query_ptr request) {
   if (settling_) return queries_before_settled_.push_back(std::move(request));
   around_.counters->queries.fetch_add(1, std::memory_order_relaxed);
   request->tenant = self_;
+  if (request->watch) watch(request->reply_to);
   reads_waiting_.emplace_back(committed_, std::move(request));
   run_due_queries();
 }
@@ -290,7 +349,7 @@ void tenant_state::housekeeping() {
   const auto idle_us = crowded ? 1'000'000 : around_.settings.idle_timeout_ms * 1000;
   for (auto& [id, entry] : devices_)
     if (entry.actor && now - entry.used_us > idle_us) self_->send(entry.actor, stop_if_idle{});
-  const bool idle = waiting_.empty() && reads_waiting_.empty() && applied_ == sent_ && !settling_ &&
+  const bool idle = waiting_.empty() && reads_waiting_.empty() && watchers_.empty() && applied_ == sent_ && !settling_ &&
                     now - used_us_ > around_.settings.idle_timeout_ms * 1000;
   if (!idle || asking_to_stop_) return;
   asking_to_stop_ = true;

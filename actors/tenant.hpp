@@ -82,6 +82,10 @@ class tenant_state {
   // queries
   void take(query_ptr request);
   void run_due_queries();
+
+  // pushes
+  void watch(const network_actor& who);
+  void announce(std::uint64_t upto);
   void refuse(query_ptr request, error why);
 
   void housekeeping();
@@ -111,6 +115,12 @@ class tenant_state {
   std::uint64_t applied_ = 0;   // … that is in the tables
   std::deque<waiting_answer> waiting_;                           // ascending sequences
   std::deque<std::pair<std::uint64_t, query_ptr>> reads_waiting_; // until `first` is applied
+
+  // Network threads that are told what is committed; what they were told; and device rows that they want to know of.
+  std::vector<network_actor> watchers_;
+  std::uint64_t announced_ = 0;     // sequence
+  sync::position announced_at_ = 0; // position
+  std::deque<std::pair<std::uint64_t, std::string>> changed_devices_;
 
   std::unordered_map<std::string, device_entry> devices_;
   std::int64_t used_us_ = 0;

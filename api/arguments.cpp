@@ -66,6 +66,7 @@ const std::vector<layout>& layouts() {
       {"Query", "device", {"deviceId"}},
       {"Query", "pushSubscriptions", {"deviceId"}},
       {"Query", "deviceSyncState", {"deviceId"}},
+      {"Subscription", "syncEvents", {"deviceId", "after"}},
   };
   return all;
 }
@@ -435,6 +436,12 @@ result<sync::list_conflicts> read_list_conflicts(argument_list arguments, std::s
 }
 
 std::string read_id(argument_list arguments) { return text(arguments[0]); }
+
+result<open_events> read_open_events(argument_list arguments, std::string_view tenant) {
+  auto after = read_cursor(arguments[1], tenant);
+  if (!after) return after.failure();
+  return open_events{std::string(arguments[0].string()), *after};
+}
 
 std::vector<std::string> check_layout(const graphql::schema& schema) {
   std::vector<std::string> wrong;

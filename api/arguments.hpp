@@ -38,6 +38,12 @@ result<sync::broadcast> read_broadcast(argument_list arguments);
 sync::get_entity read_get_entity(argument_list arguments);
 result<sync::get_changes> read_get_changes(argument_list arguments, std::string_view tenant);
 result<sync::list_conflicts> read_list_conflicts(argument_list arguments, std::string_view tenant);
+// Of the subscription syncEvents: the device, and the position that it asks for.
+struct open_events {
+  std::string device_id;
+  std::optional<sync::position> after;
+};
+result<open_events> read_open_events(argument_list arguments, std::string_view tenant);
 std::string read_id(argument_list arguments); // the one argument of conflict(), device() and others
 
 // What a request asks for, independent of its text: mutation and arguments, objects' members in any order.

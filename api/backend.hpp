@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -11,6 +13,10 @@
 #include "sync/answers.hpp"
 #include "sync/commands.hpp"
 #include "sync/queries.hpp"
+
+namespace mooring::graphql {
+class event_writer;
+}
 
 namespace mooring::api {
 
@@ -29,6 +35,7 @@ struct origin {
   sync::caller who;
   std::int64_t arrived_us = 0;    // monotonic: when the request came in
   std::uint64_t connection = 0;   // 0: none that lasts (HTTP)
+  std::uint64_t request_id = 0;
 };
 
 // One per network thread; calls and completions happen on that thread. `done` is called exactly once.
@@ -39,6 +46,12 @@ class backend {
   virtual void submit(const origin& from, command what, command_done done) = 0;
   // Sees everything that was acknowledged before.
   virtual void read(const origin& from, sync::query what, query_done done) = 0;
+  // Opens the stream of what is pushed to a device, from the position or from the one that it acknowledged. Events are
+  // api::sync_event. The source is what the implementation's network layer expects; whether the device may listen is found
+  // when it begins.
+  virtual result<std::shared_ptr<void>> open_events(const origin& from, std::string device_id,
+                                                    std::optional<sync::position> after,
+                                                    std::shared_ptr<const graphql::event_writer> writer) = 0;
 };
 
 } // namespace mooring::api

@@ -6,6 +6,7 @@
 
 #include "api/arguments.hpp"
 #include "api/bindings.hpp"
+#include "api/events.hpp"
 #include "base/log.hpp"
 #include "graphql/schema.hpp"
 #include "sync/limits.hpp"
@@ -302,6 +303,7 @@ void service::parts::conflict_policies(const field_call&, request_context& at, a
 graphql::bindings service::parts::bind() {
   graphql::bindings to(*schema);
   bind_output(to);
+  bind_events(to);
   root<server_view>(to, "Query", "serverInfo", &parts::server_info);
   root<std::optional<sync::entity_answer>>(to, "Query", "entity", &parts::entity);
   root<sync::change_page>(to, "Query", "changes", &parts::changes);
@@ -323,6 +325,19 @@ graphql::bindings service::parts::bind() {
   root<sync::policy>(to, "Mutation", "setConflictPolicy", &parts::set_conflict_policy);
   root<std::int32_t>(to, "Mutation", "triggerSync", &parts::trigger_sync);
   root<std::int32_t>(to, "Mutation", "broadcast", &parts::broadcast);
+  outcomes.push_back(std::make_unique<field_outcomes>());
+  auto* const opened = outcomes.back().get();
+  opened->name = "Subscription.syncEvents";
+  to.stream<sync_event>("syncEvents", [this, opened](const field_call& call,
+                                                     std::shared_ptr<const graphql::event_writer> writer,
+                                                     graphql::stream_responder answer) {
+    auto& at = context_of(call);
+    auto what = read_open_events(call.arguments, at.tenant);
+    auto source = what ? at.backend->open_events(at.from, std::move(what->device_id), what->after, std::move(writer))
+                       : result<std::shared_ptr<void>>(what.failure());
+    count(*opened, source.ok(), options.time->monotonic_us() - at.from.arrived_us);
+    answer(std::move(source));
+  });
   return to;
 }
 

@@ -47,6 +47,8 @@ sync::rule_settings rules_of(const config::settings& from) {
 
 actors::actor_settings actors_of(const config::settings& from) {
   actors::actor_settings out;
+  out.push.pushes_per_minute = static_cast<std::int32_t>(from.push.per_minute);
+  out.push.battery_saver_ms = from.push.battery_saver_ms;
   out.rules = rules_of(from);
   out.devices_alive_max = static_cast<std::size_t>(from.actors.devices_alive_max);
   out.idle_timeout_ms = from.actors.idle_timeout_ms;

@@ -89,6 +89,11 @@ std::vector<setting> table(settings& s) {
       {"sync.payload_bytes_max", &s.sync.payload_bytes_max, "Bytes of one upload.", 1024, 1 << 30, unit::bytes},
       {"sync.shared_domains", &s.sync.shared_domains, "Domains whose entities the whole tenant sees."},
 
+      {"push.per_minute", &s.push.per_minute,
+       "Pushes of one user in a minute; beyond, NORMAL ones wait and leave together. 0: no limit.", 0, 1'000'000},
+      {"push.battery_saver_ms", &s.push.battery_saver_ms, "How long battery saver holds NORMAL pushes back.", 1'000,
+       86'400'000, unit::ms},
+
       {"graphql.depth_max", &s.graphql.depth_max, "Nesting of a query.", 3, 100},
       {"graphql.complexity_max", &s.graphql.complexity_max, "Fields of a query.", 10, 1'000'000},
       {"graphql.aliases_max", &s.graphql.aliases_max, "Aliases of a query.", 0, 10'000},

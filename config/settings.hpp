@@ -73,6 +73,11 @@ struct settings {
   } sync;
 
   struct {
+    std::int64_t per_minute = 10;
+    std::int64_t battery_saver_ms = 60'000;
+  } push;
+
+  struct {
     std::int64_t depth_max = 12;
     std::int64_t complexity_max = 1'000;
     std::int64_t aliases_max = 30;

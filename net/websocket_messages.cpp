@@ -124,6 +124,7 @@ void websocket_session::on_subscribe(const client_message& message) {
   request.variables = message.variables;
   request.extensions = message.extensions;
   request.remote_address = connection_.remote_address;
+  request.connection_id = id_;
   request.bytes = in_.size();
   request.request_id = thread_.next_request_id();
   auto& operation = *thread_.operations().find(ticket);

@@ -35,6 +35,12 @@ class overlay final : public store {
   void forget_from(std::uint64_t batch);
   void clear(); // all of them
 
+  // Calls f(number, writes) for the pending batches of these numbers, ascending.
+  template<class F> void for_each(std::uint64_t from, std::uint64_t upto, F f) const {
+    for (const auto& one : batches_)
+      if (one.number >= from && one.number <= upto) f(one.number, *one.writes);
+  }
+
   std::size_t pending_batches() const { return batches_.size(); }
   std::size_t pending_rows() const { return used_; }
 

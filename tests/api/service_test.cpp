@@ -22,6 +22,17 @@ class recording_backend final : public api::backend {
     queries.push_back(std::move(what));
     reads.push_back(std::move(done));
   }
+  result<std::shared_ptr<void>> open_events(const api::origin&, std::string device_id, std::optional<sync::position> after,
+                                            std::shared_ptr<const graphql::event_writer> writer) override {
+    opened.push_back({std::move(device_id), after, std::move(writer)});
+    return std::shared_ptr<void>(std::make_shared<int>(7));
+  }
+  struct opening {
+    std::string device_id;
+    std::optional<sync::position> after;
+    std::shared_ptr<const graphql::event_writer> writer;
+  };
+  std::deque<opening> opened;
   std::deque<api::command> commands;
   std::deque<api::command_done> dones;
   std::deque<sync::query> queries;

@@ -315,6 +315,55 @@ export function phone(client, device) {
   };
 }
 
+const events = `subscription ($device: ID!, $after: Cursor) { syncEvents(deviceId: $device, after: $after) { __typename
+  ... on DataUpdateEvent { cursor domain operation priority entity { entityId version deleted data deviceId userId } serverTimestamp }
+  ... on ConflictAlertEvent { cursor actionRequired priority conflict ${conflict} }
+  ... on SyncTriggerEvent { cursor domains reason priority }
+  ... on SystemNotificationEvent { cursor message data priority }
+  ... on ResyncRequiredEvent { cursor reason }
+  ... on CaughtUpEvent { cursor } } }`;
+
+// A device's stream of events. `next` answers the next event, 'ended' when the stream is over, or 'timeout'.
+export function listen(client, device, after = null) {
+  const queue = [];
+  const takers = [];
+  let ended = false;
+  let fail;
+  const failed = new Promise(resolve => { fail = resolve; });
+  const put = event => (takers.length > 0 ? takers.shift()(event) : queue.push(event));
+  const end = () => {
+    ended = true;
+    while (takers.length > 0) takers.shift()('ended');
+  };
+  const stop = client.client.subscribe({ query: events, variables: { device, after } }, {
+    next: value => {
+      if (value.errors) fail(value.errors);
+      put(value.data?.syncEvents ?? value);
+    },
+    error: problem => {
+      fail(Array.isArray(problem) ? problem : [problem]);
+      end();
+    },
+    complete: end,
+  });
+  return {
+    failed,
+    stop,
+    waiting: () => [...queue],
+    async next(timeout = 5_000) {
+      if (queue.length > 0) return queue.shift();
+      if (ended) return 'ended';
+      let taker;
+      const late = sleep(timeout).then(() => {
+        const at = takers.indexOf(taker);
+        if (at >= 0) takers.splice(at, 1);
+        return 'timeout';
+      });
+      return Promise.race([new Promise(resolve => { takers.push(taker = resolve); }), late]);
+    },
+  };
+}
+
 // Every page of the feed, joined; checks that no entity comes twice within one reading.
 export async function readAll(client, { domains = null, since = null, first = 100 } = {}) {
   const entities = [];
