@@ -54,6 +54,12 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
   });
   setting_.counters->leading = shard_->is_leader();
   schedule_tick();
+  self_->set_exit_handler([this](caf::exit_msg& message) {
+    // The node stops, and everything was answered: the tables are brought up to the log, so that whoever looks at the
+    // folder sees all of it. On a full disk the next start does it.
+    if (message.reason == caf::exit_reason::user_shutdown) (void)apply();
+    self_->quit(std::move(message.reason));
+  });
   return {
       [this](commit_group& message) { add(*message.group); },
       [this](flush_group) {

@@ -1,7 +1,15 @@
 #include "app/tools.hpp"
 
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
+#include <new>
 #include <vector>
 
 #include <fmt/format.h>
@@ -46,7 +54,15 @@ int print_token(const token_request& request) {
   return exit_ok;
 }
 
-int check_folder(const std::string& folder) {
+namespace {
+
+// What the child is at, for its parent to say when it dies. Shared memory.
+struct check_progress {
+  std::atomic<unsigned> shard{0};
+  std::atomic<bool> in_log{false};
+};
+
+int check_here(const std::string& folder, check_progress& progress) {
   storage::data_folder_options options;
   options.folder = folder;
   options.create = false;
@@ -54,6 +70,8 @@ int check_folder(const std::string& folder) {
   if (!opened) return complain(exit_failed, opened.failure().message);
   std::uint64_t findings = 0;
   for (unsigned n = 0; n < opened->shards(); ++n) {
+    progress.shard = n;
+    progress.in_log = true;
     storage::environment_options where;
     where.folder = opened->shard_folder(n);
     where.read_only = true;
@@ -64,6 +82,7 @@ int check_folder(const std::string& folder) {
       return complain(exit_failed, fmt::format("shard {}: {}", n, read.failure().message));
     for (const auto& problem : log.problems) fmt::print("shard {}: log: {}\n", n, problem);
     findings += log.problems.size();
+    progress.in_log = false;
     storage::check_options which;
     which.shard = n;
     which.shards = opened->shards();
@@ -81,6 +100,31 @@ int check_folder(const std::string& folder) {
     return exit_ok;
   }
   fmt::print("{} findings: restore a backup, or ask for help before starting a node on this folder\n", findings);
+  return exit_damaged;
+}
+
+} // namespace
+
+// In a child process: LMDB believes its pages, and a page of garbage can end the process that reads it.
+int check_folder(const std::string& folder) {
+  void* const shared = ::mmap(nullptr, sizeof(check_progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) return complain(exit_failed, "no memory");
+  auto& progress = *new (shared) check_progress;
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  if (child < 0) return complain(exit_failed, fmt::format("no process could be started: {}", std::strerror(errno)));
+  if (child == 0) {
+    const int code = check_here(folder, progress);
+    std::fflush(nullptr);
+    ::_exit(code);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFEXITED(status)) return WEXITSTATUS(status);
+  fmt::print("shard {}: {} cannot be read to its end: a page of the data file holds something else ({})\n", progress.shard.load(),
+             progress.in_log ? "the log" : "the tables", ::strsignal(WTERMSIG(status)));
+  fmt::print("restore a backup: this file is damaged beyond reading\n");
   return exit_damaged;
 }
 

@@ -1,6 +1,7 @@
 #include "config/settings.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <fstream>
@@ -285,6 +286,21 @@ result<void> read_table(const toml::table& from, const std::string& prefix, std:
 
 } // namespace
 
+namespace {
+
+// Read by commands, not a setting.
+constexpr std::string_view token_variable = "MOORING_TOKEN";
+
+// About the key that a variable's name stands for: MOORING_NETWORK_LISTEN is network.listen.
+std::string key_of_variable(std::string_view name) {
+  std::string out;
+  for (const char c : name.substr(std::min<std::size_t>(name.size(), 8)))
+    out.push_back(c == '_' && out.find('.') == std::string::npos ? '.' : static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
+  return out;
+}
+
+} // namespace
+
 environment_variables process_environment() {
   environment_variables out;
   for (char** at = environ; at != nullptr && *at != nullptr; ++at) {
@@ -312,8 +328,13 @@ result<settings> load(const std::filesystem::path& file, const environment_varia
   const auto rows = table(out);
   for (const auto& [name, value] : environment) {
     const auto row = std::find_if(rows.begin(), rows.end(), [&](const setting& one) { return variable_of(one.key) == name; });
-    if (row == rows.end())
-      return error{error_code::bad_user_input, fmt::format("environment: {} is no setting", name)};
+    if (row == rows.end()) {
+      // Whoever runs the node may export what is not meant for it; a misspelt setting is worth a word.
+      if (name != token_variable)
+        out.warnings.push_back(fmt::format("environment: {} is no setting; the nearest is {}", name,
+                                           variable_of(nearest(key_of_variable(name), out))));
+      continue;
+    }
     if (auto set = set_from_text(*row, value, "environment"); !set) return set.failure();
   }
   for (const auto& [key, value] : given) {

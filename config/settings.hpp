@@ -24,6 +24,9 @@ struct verification_key {
 };
 
 struct settings {
+  // What the operator should hear of: variables named MOORING_… that are no settings.
+  std::vector<std::string> warnings;
+
   struct {
     std::string folder = "./mooring-data";
     std::int64_t shards = 1;

@@ -73,7 +73,10 @@ TEST_CASE("a mistake is named with its place and what would be right") {
   CHECK(failure_of("[[auth.keys]]\nkid = \"a\"\nalgorithm = \"none\"\nfile = \"f\"\n").find("RS256") != std::string::npos);
   CHECK(failure_of("[[auth.keys]]\nkid = \"a\"\nsecret = \"none\"\n").find("secret") != std::string::npos);
   CHECK_FALSE(load("/nonexistent.toml", {}, {}).ok());
-  CHECK_FALSE(load({}, {{"MOORING_NETWROK_LISTEN", "x"}}, {}).ok());
+  const auto misspelt = load({}, {{"MOORING_NETWROK_LISTEN", "x"}, {"MOORING_TOKEN", "secret"}}, {});
+  REQUIRE(misspelt.ok());
+  REQUIRE(misspelt->warnings.size() == 1);
+  CHECK(misspelt->warnings[0] == "environment: MOORING_NETWROK_LISTEN is no setting; the nearest is MOORING_NETWORK_LISTEN");
   CHECK_FALSE(load({}, {}, {{"network.lisen", "x"}}).ok());
 }
 

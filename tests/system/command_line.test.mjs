@@ -35,9 +35,48 @@ test('a wrong command line is exit code 2 and says what is wrong, on standard er
     assert.match(err, says, args.join(' '));
   }
   assert.ok(!existsSync(data), 'nothing was made');
-  const named = mooring(['serve', '--data', data], { env: { MOORING_NETWORK_LISTN: 'x' } });
-  assert.equal(named.code, 2);
-  assert.match(named.err, /MOORING_NETWORK_LISTN/);
+  const unknown = mooring(['sail']);
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.err, /sail.*serve.*check/);
+});
+
+test('a variable that is no setting is warned of, with the nearest one; the clean stop leaves nothing for the next start', async () => {
+  const data = join(freshFolder(), 'data');
+  const node = await startNode({ data, env: { MOORING_NETWORK_LISTN: 'x' } });
+  await node.logged(/MOORING_NETWORK_LISTN is no setting; the nearest is MOORING_NETWORK_LISTEN/);
+  const ann = await node.client();
+  await phone(ann, 'p').voice(Array.from({ length: 50 }, (_, n) => voiceItem(`v${n}`)));
+  assert.equal((await node.stop()).code, 0);
+  assert.match(check(data).out, /50 entities/);
+});
+
+test('check survives a data file full of garbage and says that it is damaged', async () => {
+  const data = join(freshFolder(), 'data');
+  const node = await startNode({ data });
+  const ann = await node.client();
+  for (let n = 0; n < 20; ++n)
+    await phone(ann, `p${n}`).voice(Array.from({ length: 50 }, (_, i) => voiceItem(`v${n}-${i}`, { metadata: { text: 'x'.repeat(100) } })));
+  await node.stop();
+  const file = readdirSync(data, { recursive: true }).map(name => join(data, String(name))).find(name => name.endsWith('data.mdb'));
+  const whole = readFileSync(file);
+  let found = 0;
+  for (let seed = 1; seed <= 12; ++seed) {
+    const broken = Buffer.from(whole);
+    let state = seed * 2654435761;
+    const random = () => (state = (state * 1103515245 + 12345) % 2 ** 31);
+    for (let n = 0; n < 6; ++n) {
+      const page = 2 + random() % (whole.length / 4096 - 2 | 0);
+      for (let at = 0; at < 4096; ++at) broken[page * 4096 + at] = random() >> 16;
+    }
+    writeFileSync(file, broken);
+    const done = check(data);
+    assert.equal(done.signal, null);
+    assert.ok([0, 1, 3].includes(done.code), `${done.code}: ${done.out}${done.err}`);
+    if (done.code !== 0) found += 1;
+  }
+  assert.ok(found >= 6, `${found} of 12 were found`);
+  writeFileSync(file, whole);
+  assert.equal(check(data).code, 0);
 });
 
 test('settings come from a file, the environment and the command line, the later over the earlier', async () => {
@@ -260,7 +299,7 @@ for (const [where, age] of [['log', '1m'], ['tables', '1ms']]) test(`check: 0 fo
   await phone(client, 'p').voice(Array.from({ length: 100 }, () => voiceItem(unique('v'))));
   client.close();
   if (where === 'tables') await sleep(300);
-  await node.stop();
+  await (where === 'log' ? node.kill() : node.stop()); // a clean stop empties the log
   const sound = check(node.data);
   assert.equal(sound.code, 0);
   assert.match(sound.out, where === 'tables' ? / 103 entities/ : / 0 entities.* log 2 to 6/);

@@ -69,9 +69,10 @@ export class Node {
   #log = '';
   #watchers = new Set();
 
-  constructor(data, args) {
+  constructor(data, args, env = {}) {
     this.data = data;
     this.args = args;
+    this.env = env;
   }
 
   get log() {
@@ -81,7 +82,7 @@ export class Node {
   // Starts, or starts again after stop or kill: on the same folder, on a new port.
   async start() {
     this.#log = '';
-    this.child = spawn(binary, ['serve', '--data', this.data, ...this.args], { stdio: ['ignore', 'ignore', 'pipe'], env: environment });
+    this.child = spawn(binary, ['serve', '--data', this.data, ...this.args], { stdio: ['ignore', 'ignore', 'pipe'], env: { ...environment, ...this.env } });
     children.add(this.child);
     this.child.stderr.setEncoding('utf8').on('data', text => {
       this.#log += text;
@@ -150,10 +151,10 @@ export class Node {
 }
 
 // `set`: settings, as {'network.threads': 2}. Rate limits are off unless a test asks for them: one user does all.
-export async function startNode({ data = join(freshFolder(), 'data'), set = {}, args = [], listen = '127.0.0.1:0' } = {}) {
+export async function startNode({ data = join(freshFolder(), 'data'), set = {}, args = [], listen = '127.0.0.1:0', env = {} } = {}) {
   const settings = { 'limits.enabled': false, ...set };
   const given = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
-  return new Node(data, ['--listen', listen, ...given, ...args]).start();
+  return new Node(data, ['--listen', listen, ...given, ...args], env).start();
 }
 
 // A client over graphql-ws, connected. `run` answers one operation's result, errors and all.
