@@ -12,6 +12,9 @@
 #include <fmt/format.h>
 #include <toml++/toml.h>
 
+#include "base/ip.hpp"
+#include "config/nearest.hpp"
+
 extern "C" char** environ; // NOLINT: POSIX gives it no header in C++
 
 namespace mooring::config {
@@ -53,6 +56,9 @@ std::vector<setting> table(settings& s) {
       {"network.tls_key", &s.network.tls_key, "PEM private key. Read again on SIGHUP."},
       {"network.allowed_origins", &s.network.allowed_origins,
        "Origins of web pages that may connect, for example https://app.example.org. Apps that send no Origin always may."},
+      {"network.trusted_proxies", &s.network.trusted_proxies,
+       "Proxies by address or network, for example 10.0.0.0/8. Behind them, limits per address count the client that "
+       "X-Forwarded-For names: its right-most entry that is no such proxy."},
       {"network.connections_max", &s.network.connections_max, "Open connections in all.", 1, 10'000'000},
       {"network.connections_per_address_max", &s.network.connections_per_address_max, "Open connections of one address.",
        1, 10'000'000},
@@ -138,27 +144,10 @@ std::string variable_of(std::string_view key) {
 }
 
 // The nearest known key, for "did you mean".
-std::string nearest(std::string_view key, settings& s) {
-  std::string best;
-  std::size_t best_distance = 1000;
-  for (const auto& row : table(s)) {
-    std::vector<std::size_t> line(row.key.size() + 1);
-    for (std::size_t j = 0; j < line.size(); ++j) line[j] = j;
-    for (std::size_t i = 1; i <= key.size(); ++i) {
-      std::size_t diagonal = line[0];
-      line[0] = i;
-      for (std::size_t j = 1; j < line.size(); ++j) {
-        const auto above = line[j];
-        line[j] = std::min({line[j] + 1, line[j - 1] + 1, diagonal + (key[i - 1] == row.key[j - 1] ? 0u : 1u)});
-        diagonal = above;
-      }
-    }
-    if (line.back() < best_distance) {
-      best_distance = line.back();
-      best = row.key;
-    }
-  }
-  return best;
+std::string nearest_key(std::string_view key, settings& s) {
+  std::vector<std::string> known;
+  for (const auto& row : table(s)) known.emplace_back(row.key);
+  return nearest(key, known);
 }
 
 error wrong(std::string_view where, std::string_view key, std::string_view what) {
@@ -279,7 +268,7 @@ result<void> read_table(const toml::table& from, const std::string& prefix, std:
       if (auto read = read_table(*node.as_table(), key + ".", where, out); !read) return read;
       continue;
     }
-    return wrong(where, key, fmt::format("is no setting; did you mean {}?", nearest(key, out)));
+    return wrong(where, key, fmt::format("is no setting; did you mean {}?", nearest_key(key, out)));
   }
   return {};
 }
@@ -332,7 +321,7 @@ result<settings> load(const std::filesystem::path& file, const environment_varia
       // Whoever runs the node may export what is not meant for it; a misspelt setting is worth a word.
       if (name != token_variable)
         out.warnings.push_back(fmt::format("environment: {} is no setting; the nearest is {}", name,
-                                           variable_of(nearest(key_of_variable(name), out))));
+                                           variable_of(nearest_key(key_of_variable(name), out))));
       continue;
     }
     if (auto set = set_from_text(*row, value, "environment"); !set) return set.failure();
@@ -340,7 +329,7 @@ result<settings> load(const std::filesystem::path& file, const environment_varia
   for (const auto& [key, value] : given) {
     const auto row = std::find_if(rows.begin(), rows.end(), [&](const setting& one) { return one.key == key; });
     if (row == rows.end())
-      return wrong("command line", key, fmt::format("is no setting; did you mean {}?", nearest(key, out)));
+      return wrong("command line", key, fmt::format("is no setting; did you mean {}?", nearest_key(key, out)));
     if (auto set = set_from_text(*row, value, "command line"); !set) return set.failure();
   }
   if (auto valid = validate(out); !valid) return valid.failure();
@@ -372,6 +361,10 @@ result<void> validate(const settings& values) {
   static constexpr std::string_view levels[] = {"debug", "info", "warning", "error", "off"};
   if (std::find(std::begin(levels), std::end(levels), values.log.level) == std::end(levels))
     return wrong("settings", "log.level", "is debug, info, warning, error or off");
+  for (const auto& proxy : values.network.trusted_proxies)
+    if (!ip_network::parse(proxy))
+      return wrong("settings", "network.trusted_proxies",
+                   fmt::format("'{}' is no address and no network; write 192.0.2.7, 10.0.0.0/8 or 2001:db8::/32", proxy));
   if (values.data.map_bytes_initial > values.data.map_bytes_max)
     return wrong("settings", "data.map_bytes_initial", "is larger than data.map_bytes_max");
   if (values.sync.payload_bytes_max > values.network.message_bytes_max)

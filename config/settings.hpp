@@ -45,6 +45,7 @@ struct settings {
     std::string tls_certificate;
     std::string tls_key;
     std::vector<std::string> allowed_origins;
+    std::vector<std::string> trusted_proxies;
     std::int64_t connections_max = 100'000;
     std::int64_t connections_per_address_max = 100'000;
     std::int64_t message_bytes_max = 11ll << 20;
@@ -116,7 +117,8 @@ struct settings {
   } log;
 };
 
-// Environment as pairs NAME=value; only names that start with MOORING_ count, an unknown one of those is an error.
+// Environment as pairs NAME=value; only names that start with MOORING_ count. One of those that is no setting is not used,
+// and is one of the warnings: whatever started the node may have variables of its own.
 using environment_variables = std::vector<std::pair<std::string, std::string>>;
 environment_variables process_environment();
 

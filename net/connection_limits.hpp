@@ -1,7 +1,8 @@
 // How many connections there are, in all and per address; shared by the network threads.
 //
 // An IPv6 address counts as its /64, which one customer usually holds whole. Loopback is not counted per
-// address: a reverse proxy on this host brings everybody.
+// address: a reverse proxy on this host brings everybody. Nor is a trusted proxy elsewhere; its WebSockets are counted for
+// the clients behind it.
 #pragma once
 
 #include <atomic>
@@ -25,9 +26,13 @@ class connection_limits {
   // False when the address holds its share already. A success is paired with `leave`.
   bool enter(address_key address);
   void leave(address_key address);
+  // A connection turns out to be another address's. False, and nothing changed, when that one holds its share already.
+  bool change(address_key from, address_key to);
   std::size_t open() const { return open_.load(std::memory_order_relaxed); }
 
  private:
+  void forget(address_key address);
+
   const std::size_t in_all_max_;
   const std::size_t per_address_max_;
   std::atomic<std::size_t> open_{0};
@@ -47,6 +52,12 @@ class connection_place {
     other.limits_ = nullptr;
   }
   connection_place& operator=(connection_place&&) = delete;
+  // False: the other address is full.
+  bool move_to(address_key key) {
+    if (!limits_->change(key_, key)) return false;
+    key_ = key;
+    return true;
+  }
   ~connection_place() {
     if (limits_ != nullptr) limits_->leave(key_);
   }

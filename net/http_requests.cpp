@@ -159,6 +159,9 @@ void http_session::dispatch_graphql() {
   request.who = who_;
   request.via = method == http::verb::post ? transport::http_post : transport::http_get;
   request.remote_address = connection_.remote_address;
+  std::string forwarded;
+  if (connection_.is_proxy)
+    if (const auto client = forwarded_client_of_request()) request.remote_address = forwarded = client->text();
   request.request_id = request_id_;
   request.arrived_us = system_clock().monotonic_us();
   if (!(method == http::verb::post ? prepare_post(request) : prepare_get(request))) return;

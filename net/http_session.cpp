@@ -7,6 +7,7 @@
 #include <fmt/core.h>
 
 #include "base/log.hpp"
+#include "net/client_address.hpp"
 #include "net/protocol_message.hpp"
 #include "net/text.hpp"
 #include "net/websocket_upgrade.hpp"
@@ -114,6 +115,16 @@ std::string_view http_session::header(http::field name) const {
   const auto& fields = parser_->get();
   const auto at = fields.find(name);
   return at == fields.end() ? std::string_view{} : view(at->value());
+}
+
+std::optional<ip_address> http_session::forwarded_client_of_request() const {
+  const auto [first, last] = parser_->get().equal_range("X-Forwarded-For");
+  std::string joined;
+  for (auto at = first; at != last; ++at) {
+    if (!joined.empty()) joined += ',';
+    joined += view(at->value());
+  }
+  return forwarded_client(thread_.options().trusted_proxies, joined);
 }
 
 void http_session::on_headers() {
@@ -231,6 +242,14 @@ void http_session::on_upgrade() {
                             "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
   }
   if (thread_.is_stopping()) return refuse_and_close(503, error_code::unavailable, "the node is stopping");
+  if (connection_.is_proxy) {
+    const auto client = forwarded_client_of_request();
+    if (client && !connection_.place.move_to(limit_key_of(*client))) {
+      thread_.counters().refused_address_limit.add();
+      return refuse_and_close(429, error_code::rate_limited, "this address holds too many connections");
+    }
+    if (client) connection_.remote_address = client->text();
+  }
   const auto held = self();
   auto request = parser_->release();
   parser_.reset();

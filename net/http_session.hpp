@@ -24,6 +24,7 @@
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 
+#include "base/ip.hpp"
 #include "net/http_negotiation.hpp"
 #include "net/message_buffer.hpp"
 #include "net/session.hpp"
@@ -82,6 +83,7 @@ class http_session final : public session {
   bool check_token();
 
   std::string_view header(http::field name) const;
+  std::optional<ip_address> forwarded_client_of_request() const;
   void refuse(unsigned status, error_code code, std::string_view message,
               std::string_view extra_headers = {});
   void refuse_and_close(unsigned status, error_code code, std::string_view message,

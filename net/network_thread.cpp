@@ -59,6 +59,7 @@ accepted_socket::accepted_socket(accepted_socket&& other) noexcept
     , place(std::move(other.place))
     , is_v6(other.is_v6)
     , remote_address(std::move(other.remote_address))
+    , is_proxy(other.is_proxy)
     , tls(std::move(other.tls)) {}
 
 accepted_socket::~accepted_socket() {
@@ -184,7 +185,7 @@ void network_thread::adopt(accepted_socket socket) {
   socket.take();
   counters_.connections_accepted.add();
   connection parts{std::make_unique<channel>(std::move(wire), socket.tls, counters_),
-                   std::move(socket.remote_address), std::move(socket.place)};
+                   std::move(socket.remote_address), std::move(socket.place), socket.is_proxy};
   enter(make_http_session(*this, std::move(parts)));
 }
 

@@ -42,6 +42,7 @@ struct accepted_socket {
   connection_place place;
   bool is_v6;
   std::string remote_address; // without port
+  bool is_proxy = false;      // a trusted one
   tls_context tls;            // null: plain
 
   accepted_socket(int socket, connection_place&& held, bool v6, std::string address, tls_context context);

@@ -15,7 +15,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/ip.hpp"
 #include "base/log.hpp"
+#include "net/client_address.hpp"
 #include "net/network_thread.hpp"
 
 namespace mooring::net {
@@ -30,37 +32,14 @@ std::string text_of_errno() {
   return std::strerror(errno);
 }
 
-struct peer_address {
-  std::string text;
-  address_key key = 0;
-  bool is_v6 = false;
-};
-
-// IPv4 mapped into IPv6 counts as IPv4.
-peer_address address_of(const sockaddr_storage& peer) {
-  peer_address out;
-  in_addr v4{};
-  out.is_v6 = peer.ss_family == AF_INET6;
-  if (out.is_v6) {
-    const auto& v6 = reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr;
-    if (!IN6_IS_ADDR_V4MAPPED(&v6)) {
-      char text[INET6_ADDRSTRLEN] = {};
-      inet_ntop(AF_INET6, &v6, text, sizeof text);
-      out.text = text;
-      if (IN6_IS_ADDR_LOOPBACK(&v6)) return out;
-      std::memcpy(&out.key, v6.s6_addr, sizeof out.key); // the /64
-      if (out.key == 0) out.key = 1;
-      return out;
-    }
-    std::memcpy(&v4, v6.s6_addr + 12, sizeof v4);
+ip_address address_of(const sockaddr_storage& peer) {
+  ip_address out;
+  if (peer.ss_family == AF_INET6) {
+    std::memcpy(out.bytes.data(), &reinterpret_cast<const sockaddr_in6&>(peer).sin6_addr, out.bytes.size());
   } else {
-    v4 = reinterpret_cast<const sockaddr_in&>(peer).sin_addr;
+    out.bytes[10] = out.bytes[11] = 0xff;
+    std::memcpy(out.bytes.data() + 12, &reinterpret_cast<const sockaddr_in&>(peer).sin_addr, 4);
   }
-  char text[INET_ADDRSTRLEN] = {};
-  inet_ntop(AF_INET, &v4, text, sizeof text);
-  out.text = text;
-  const auto host = ntohl(v4.s_addr);
-  out.key = (host >> 24) == 127 ? 0 : host;
   return out;
 }
 
@@ -232,13 +211,16 @@ void server::impl::accept_batch_of(listener& on) {
       }
       return pause(on);
     }
-    auto address = address_of(peer);
-    if (!limits.enter(address.key)) {
+    const auto address = address_of(peer);
+    const bool is_proxy = is_trusted(options.trusted_proxies, address);
+    const auto key = is_proxy ? address_key{0} : limit_key_of(address);
+    if (!limits.enter(key)) {
       first.counters().refused_address_limit.add();
       ::close(descriptor);
       continue;
     }
-    accepted_socket socket(descriptor, {limits, address.key}, address.is_v6, std::move(address.text), tls());
+    accepted_socket socket(descriptor, {limits, key}, peer.ss_family == AF_INET6, address.text(), tls());
+    socket.is_proxy = is_proxy;
     auto& thread = emptiest();
     if (&thread == &first)
       first.adopt(std::move(socket));

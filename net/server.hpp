@@ -4,7 +4,7 @@
 // on one thread. Sockets are accepted on the first thread and go to the thread that has the fewest.
 //
 // Endpoints: /graphql (HTTP POST and GET, WebSocket upgrade with graphql-transport-ws), /healthz, /readyz,
-// /metrics.
+// /metrics, /backup (for operators).
 //
 // Threads: start, stop and the destructor from one thread; the rest from any.
 #pragma once

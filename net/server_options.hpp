@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/ip.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
 
@@ -26,6 +27,8 @@ struct server_options {
   // client that is no browser sends none and is not asked.
   std::vector<std::string> allowed_origins;
   bool serve_metrics = true; // /metrics; off: 404
+  // Proxies whose X-Forwarded-For is believed: limits per address then count the client behind them.
+  std::vector<ip_network> trusted_proxies;
 
   std::size_t connections_max = 100'000;             // in all; accepting pauses there
   std::size_t connections_per_address_max = 100'000; // per IPv4 address or IPv6 /64; loopback is not counted

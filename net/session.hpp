@@ -15,8 +15,9 @@ namespace mooring::net {
 // A connection's parts, handed on at an upgrade.
 struct connection {
   std::unique_ptr<channel> wire;
-  std::string remote_address;
+  std::string remote_address; // of a WebSocket the client's, also behind a trusted proxy
   connection_place place;
+  bool is_proxy = false; // remote_address is a trusted proxy's, and each request says whose it is
 };
 
 class session : public std::enable_shared_from_this<session>, public channel_owner, public wheel_timer {

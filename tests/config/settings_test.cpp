@@ -1,3 +1,4 @@
+#include "config/nearest.hpp"
 #include "config/settings.hpp"
 
 #include <doctest/doctest.h>
@@ -72,12 +73,21 @@ TEST_CASE("a mistake is named with its place and what would be right") {
   CHECK(failure_of("[network]\ntls_key = \"k\"\n").find("together") != std::string::npos);
   CHECK(failure_of("[[auth.keys]]\nkid = \"a\"\nalgorithm = \"none\"\nfile = \"f\"\n").find("RS256") != std::string::npos);
   CHECK(failure_of("[[auth.keys]]\nkid = \"a\"\nsecret = \"none\"\n").find("secret") != std::string::npos);
+  CHECK(failure_of("[network]\ntrusted_proxies = [\"10.0.0.1/8\"]\n").find("10.0.0.0/8") != std::string::npos);
+  CHECK(failure_of("[network]\ntrusted_proxies = [\"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.1\"]\n") == "");
   CHECK_FALSE(load("/nonexistent.toml", {}, {}).ok());
   const auto misspelt = load({}, {{"MOORING_NETWROK_LISTEN", "x"}, {"MOORING_TOKEN", "secret"}}, {});
   REQUIRE(misspelt.ok());
   REQUIRE(misspelt->warnings.size() == 1);
   CHECK(misspelt->warnings[0] == "environment: MOORING_NETWROK_LISTEN is no setting; the nearest is MOORING_NETWORK_LISTEN");
   CHECK_FALSE(load({}, {}, {{"network.lisen", "x"}}).ok());
+}
+
+TEST_CASE("the nearest word is the one with the fewest letters changed") {
+  CHECK(nearest("serv", {"token", "serve", "check"}) == "serve");
+  CHECK(nearest("chekc", {"token", "serve", "check"}) == "check");
+  CHECK(nearest("", {"ab", "a"}) == "a");
+  CHECK(nearest("x", {}) == "");
 }
 
 TEST_CASE("listening beyond loopback needs TLS or the word insecure") {

@@ -69,10 +69,11 @@ export class Node {
   #log = '';
   #watchers = new Set();
 
-  constructor(data, args, env = {}) {
+  constructor(data, args, env = {}, host = '127.0.0.1') {
     this.data = data;
     this.args = args;
     this.env = env;
+    this.host = host;
   }
 
   get log() {
@@ -95,8 +96,8 @@ export class Node {
     const [, scheme, port] = await this.logged(/serving (wss?):\/\/\S+?:(\d+)\/graphql/, 60_000);
     this.port = Number(port);
     this.pid = this.child.pid;
-    this.ws = `${scheme}://127.0.0.1:${port}/graphql`;
-    this.origin = `${scheme === 'wss' ? 'https' : 'http'}://127.0.0.1:${port}`;
+    this.ws = `${scheme}://${this.host}:${port}/graphql`;
+    this.origin = `${scheme === 'wss' ? 'https' : 'http'}://${this.host}:${port}`;
     this.http = `${this.origin}/graphql`;
     return this;
   }
@@ -151,10 +152,12 @@ export class Node {
 }
 
 // `set`: settings, as {'network.threads': 2}. Rate limits are off unless a test asks for them: one user does all.
+// `env`: added to ours.
 export async function startNode({ data = join(freshFolder(), 'data'), set = {}, args = [], listen = '127.0.0.1:0', env = {} } = {}) {
   const settings = { 'limits.enabled': false, ...set };
   const given = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
-  return new Node(data, ['--listen', listen, ...given, ...args], env).start();
+  const host = listen.startsWith('[::1]') ? '[::1]' : '127.0.0.1';
+  return new Node(data, ['--listen', listen, ...given, ...args], env, host).start();
 }
 
 // A client over graphql-ws, connected. `run` answers one operation's result, errors and all.
