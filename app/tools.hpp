@@ -26,7 +26,7 @@ struct token_request {
 };
 int print_token(const token_request& request);
 
-// Every shard of a stopped node's folder.
+// Every shard of a stopped node's folder (check_command.cpp).
 int check_folder(const std::string& folder);
 
 int back_up(const std::string& folder, const std::string& out);

@@ -21,9 +21,17 @@ class checker {
       , counted_report_([this](const std::string& finding) { found(finding); }) {}
 
   check_summary run() {
+    std::string last;
     snapshot_.scan({}, [&](std::string_view key, std::string_view value) {
       ++summary_.rows;
+      // Pages that point at each other could otherwise be read for ever.
+      if (key <= last) {
+        found("row " + to_hex(key) + " comes after row " + to_hex(last) + ": the tree is damaged; what follows cannot be read");
+        return false;
+      }
+      last = key;
       if (static_cast<unsigned char>(key.front()) < tenant_rows_tag) {
+        now_reading("log");
         if (options_.other_row) options_.other_row(key, value, counted_report_);
       } else {
         tenant_row(key, value);
@@ -61,11 +69,18 @@ class checker {
     return std::move(*read);
   }
 
+  void now_reading(std::string_view table) {
+    if (!options_.reading || table.data() == reading_.data()) return;
+    reading_ = table;
+    options_.reading(table);
+  }
+
   void tenant_row(std::string_view key, std::string_view value) {
     key_ = key;
     const auto parts = parse_key(key);
     if (!parts) return found("row " + to_hex(key) + ": not a key of any table");
     at_ = *parts;
+    now_reading(to_string(at_.in));
     if (!tenant_ || *tenant_ != at_.tenant) begin_tenant();
     switch (at_.in) {
     case table::counters: return check_counters(value);
@@ -326,6 +341,7 @@ class checker {
   finding_callback counted_report_;
   check_summary summary_;
   std::string_view key_; // the row that is looked at
+  std::string_view reading_;
   key_parts at_;
   std::vector<feed_slot_view> slots_, probe_;
 

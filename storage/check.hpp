@@ -5,6 +5,9 @@
 //
 // Memory: a few bytes for each user and device of one tenant. It reads one snapshot for as long as it takes,
 // so not on a node that is running: old pages could not be used again in the meantime.
+//
+// A file with pages of noise can end the process inside of LMDB, which believes what it maps. Whoever has to survive that
+// calls this in a child process (app/check_command.cpp).
 #pragma once
 
 #include <cstdint>
@@ -26,6 +29,9 @@ struct check_options {
   unsigned shard = 0,
            shards = 0; // which of how many this is; 0 of 0: not known, tenants are not asked for theirs
   std::uint64_t findings_max = 1000; // then it stops: the file is beyond help
+  // Called before the rows of a table are looked at, again and again, each time another table begins; the name lives for
+  // ever. For whoever has to say where a reader was when a damaged file ended it.
+  std::function<void(std::string_view table)> reading = {};
 };
 
 struct check_summary {

@@ -1,6 +1,9 @@
 #include "storage/check.hpp"
 
+#include <algorithm>
+
 #include "storage/codec.hpp"
+#include "storage/files.hpp"
 #include "tests/storage/sample.hpp"
 #include "tests/storage/support.hpp"
 
@@ -121,6 +124,35 @@ TEST_CASE("rows of no table are told") {
   const auto found = is.findings();
   REQUIRE(found.size() == 2);
   CHECK(found[0].find("not a key of any table") != std::string::npos);
+}
+
+TEST_CASE("who asks is told which table is being read") {
+  shard is;
+  put_row(*is.env, "\x01log", "x");
+  std::vector<std::string> tables;
+  check_options options;
+  options.reading = [&](std::string_view table) { tables.emplace_back(table); };
+  is.findings(options);
+  REQUIRE(tables.size() > 20); // of two tenants
+  CHECK(tables.front() == "log");
+  CHECK(tables[1] == "counters");
+  CHECK(tables.back() == "entity");
+  CHECK(std::adjacent_find(tables.begin(), tables.end()) == tables.end());
+}
+
+TEST_CASE("rows out of order are told, and nothing behind them is read") {
+  scratch_folder folder;
+  for (const auto* key : {"\x01row-1", "\x01row-2", "\x01row-3", "\x01row-4"}) put_row(*open_environment(folder.path()), key, "x");
+  const auto file = folder.path() / "data.mdb";
+  auto bytes = good(read_file(file, 1 << 20));
+  for (auto at = bytes.find("row-3"); at != std::string::npos; at = bytes.find("row-3", at + 1)) bytes[at + 4] = '0';
+  good(write_file(file, bytes, 0600));
+  const auto env = open_environment(folder.path());
+  std::vector<std::string> all;
+  const auto summary = good(check_shard(*env, [&](const std::string& one) { all.push_back(one); }));
+  CHECK(summary.rows == 3);
+  REQUIRE(all.size() == 1);
+  CHECK(all[0].find("the tree is damaged") != std::string::npos);
 }
 
 TEST_CASE("an entity that left the feed is told") {
