@@ -17,7 +17,6 @@
 #include "base/log.hpp"
 #include "cluster/entry_rows.hpp"
 #include "cluster/lmdb_storage.hpp"
-#include "storage/backup.hpp"
 
 namespace mooring::actors {
 
@@ -254,16 +253,15 @@ std::vector<shard_report> runtime::shards() const {
   return out;
 }
 
-result<void> runtime::backup(const std::filesystem::path& data, const std::filesystem::path& target) {
-  if (auto made = storage::prepare_backup(target); !made) return made;
-  for (std::size_t n = 0; n < parts_->shards.size(); ++n) {
-    const auto environment = parts_->shards[n]->access.environment();
+std::unique_ptr<storage::backup_writer> runtime::begin_backup(const std::filesystem::path& data) const {
+  const auto open = [this](unsigned n) -> result<storage::open_shard> {
+    auto& access = parts_->shards[n]->access;
+    const auto generation = access.generation();
+    auto environment = access.environment();
     if (environment == nullptr) return error{error_code::unavailable, fmt::format("shard {} is being loaded", n)};
-    if (auto copied = storage::back_up_shard(*environment, static_cast<unsigned>(n), target); !copied) return copied;
-  }
-  auto finished = storage::finish_backup(data, target, system_clock().now());
-  if (!finished) return finished.failure();
-  return {};
+    return storage::open_shard{std::move(environment), [&access, generation] { return access.generation() == generation; }};
+  };
+  return std::make_unique<storage::backup_writer>(data, static_cast<unsigned>(parts_->shards.size()), system_clock().now(), open);
 }
 
 } // namespace mooring::actors

@@ -19,6 +19,7 @@
 #include "base/result.hpp"
 #include "net/gateway.hpp"
 #include "net/thread_context.hpp"
+#include "storage/backup_stream.hpp"
 #include "storage/environment.hpp"
 
 namespace mooring::actors {
@@ -57,7 +58,7 @@ class runtime {
   // REQUIRES: `service` and the context outlive the gateway.
   std::unique_ptr<net::gateway> make_gateway(net::thread_context& thread, const api::service& service);
 
-  // Ends all actors, after the network threads have ended. Idempotent.
+  // Ends all actors, after the network threads have ended; the writers bring the tables up to date with the log. Idempotent.
   void stop();
 
   const census& who() const;
@@ -68,8 +69,9 @@ class runtime {
   const actor_counters& counters() const;
   std::vector<shard_report> shards() const;
 
-  // A consistent copy of every shard of the running node into the folder `target`, which must not exist.
-  result<void> backup(const std::filesystem::path& data, const std::filesystem::path& target);
+  // What streams a consistent copy of every shard. A shard that is loaded anew meanwhile ends it. REQUIRES: it ends before
+  // stop().
+  std::unique_ptr<storage::backup_writer> begin_backup(const std::filesystem::path& data) const;
 
  private:
   struct parts;

@@ -3,10 +3,13 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -14,9 +17,11 @@
 #include <mimalloc.h>
 #endif
 
+#include "app/backups.hpp"
 #include "app/node.hpp"
 #include "app/tools.hpp"
 #include "base/log.hpp"
+#include "config/nearest.hpp"
 #include "config/settings.hpp"
 
 using namespace mooring;
@@ -58,6 +63,7 @@ int serve(const serve_request& request) {
   pthread_sigmask(SIG_BLOCK, &awaited, nullptr);
 
   log::start({level_of(settings->log.level), settings->log.json, settings->log.file});
+  for (const auto& one : settings->warnings) log::warning("{}", one);
   static std::atomic<bool> failed{false};
   auto node = app::node::start(*settings, [](const std::string& why) {
     log::error("the node cannot go on: {}", why);
@@ -100,6 +106,17 @@ void keep_memory_a_little() {
 #endif
 }
 
+// The library would only say that a command is missing. Empty: all is well.
+std::string unknown_command(const CLI::App& all, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return {};
+  const std::string_view word = argv[1];
+  std::vector<std::string> known;
+  for (const auto* one : all.get_subcommands({})) known.push_back(one->get_name());
+  if (std::find(known.begin(), known.end(), word) != known.end()) return {};
+  return fmt::format("'{}' is no command; did you mean {}? There are {}.", word, config::nearest(word, known),
+                     fmt::join(known, ", "));
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -135,8 +152,16 @@ int main(int argc, char** argv) {
   auto* const check_command = all.add_subcommand("check", "Verify a stopped node's data: checksums, log, tables. Exit 3: damaged.");
   check_command->add_option("--data", folder, "Data folder")->required();
 
+  app::remote_backup_request remote;
   auto* const backup_command = all.add_subcommand("backup", "Copy the data of a running or stopped node, as of one moment.");
-  backup_command->add_option("--data", folder, "Data folder")->required();
+  auto* const from_where = backup_command->add_option_group("from", "Where the node is");
+  from_where->add_option("--data", folder, "Data folder, on this machine");
+  from_where->add_option("--url", remote.url, "A running node, http(s)://HOST:PORT; needs an operator's token");
+  from_where->require_option(1);
+  backup_command->add_option("--token", remote.token, "For --url; everybody on this machine can see it");
+  backup_command->add_option("--token-file", remote.token_file, "For --url; without both: the variable MOORING_TOKEN");
+  backup_command->add_option("--ca", remote.ca_file, "For --url: PEM certificates to trust instead of the system's");
+  backup_command->add_flag("--insecure", remote.insecure, "For --url: http to another machine");
   backup_command->add_option("OUT", out, "Folder to make")->required();
 
   auto* const restore_command = all.add_subcommand("restore", "Make a data folder of a backup.");
@@ -145,6 +170,7 @@ int main(int argc, char** argv) {
 
   auto* const version_command = all.add_subcommand("version", "Print the version.");
 
+  if (const auto unknown = unknown_command(all, argc, argv); !unknown.empty()) return app::complain(app::exit_usage, unknown);
   try {
     all.parse(argc, argv);
   } catch (const CLI::ParseError& failed) {
@@ -153,6 +179,10 @@ int main(int argc, char** argv) {
   if (*serve_command) return serve(serving);
   if (*token_command) return app::print_token(token);
   if (*check_command) return app::check_folder(folder);
+  if (*backup_command && !remote.url.empty()) {
+    remote.out = out;
+    return app::back_up_remote(remote);
+  }
   if (*backup_command) return app::back_up(folder, out);
   if (*restore_command) return app::restore(out, folder);
   if (*version_command) fmt::print("mooring {}\n", MOORING_VERSION);

@@ -205,6 +205,11 @@ std::string node_status::metrics_text() {
   write_actors(to, runtime_.who());
   write_shards(to, runtime_.shards());
   write_network(to, network_());
+  to.gauge("mooring_backup_running", "1 while a backup is being sent.", backups_.is_running() ? 1 : 0);
+  to.counter("mooring_backups_total", "Backups over the network, by outcome.", static_cast<double>(backups_.completed()),
+             {{"outcome", "success"}});
+  to.counter("mooring_backups_total", "Backups over the network, by outcome.", static_cast<double>(backups_.failed()),
+             {{"outcome", "error"}});
   const auto heap = ::mallinfo2();
   to.gauge("mooring_heap_bytes", "Bytes of the heap in use.", static_cast<double>(heap.uordblks + heap.hblkhd));
   return to.text();

@@ -10,6 +10,7 @@
 #include "api/service.hpp"
 #include "app/metrics.hpp"
 #include "base/hash.hpp"
+#include "base/ip.hpp"
 #include "base/log.hpp"
 #include "net/jwt.hpp"
 #include "net/server.hpp"
@@ -89,6 +90,8 @@ result<net::server_options> server_of(const config::settings& from) {
   out.tls_certificate_file = from.network.tls_certificate;
   out.tls_key_file = from.network.tls_key;
   out.allowed_origins = from.network.allowed_origins;
+  for (const auto& proxy : from.network.trusted_proxies)
+    if (const auto network = ip_network::parse(proxy)) out.trusted_proxies.push_back(*network); // validated by config
   out.serve_metrics = from.network.metrics;
   out.connections_max = static_cast<std::size_t>(from.network.connections_max);
   out.connections_per_address_max = static_cast<std::size_t>(from.network.connections_per_address_max);
@@ -134,7 +137,7 @@ struct node::parts {
   parts(storage::data_folder opened, actors::runtime_options runtime_options, api::service_options service_options,
         std::function<net::net_totals()> network)
       : folder(std::move(opened)), runtime(std::move(runtime_options)), service(std::move(service_options)),
-        status(runtime, service, std::move(network)) {}
+        status(runtime, service, folder.path(), std::move(network)) {}
 
   storage::data_folder folder; // first: its lock goes last
   actors::runtime runtime;

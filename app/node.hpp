@@ -22,7 +22,8 @@ class node {
                                              std::function<void(const std::string& why)> fatal);
   ~node(); // stops
 
-  // Stops accepting, answers what is in flight, closes sockets with 1001; within 10 s.
+  // Stops accepting, answers what is in flight, closes sockets with 1001, brings the tables up to date with the log; within
+  // 10 s.
   void stop();
   // The certificate files again (SIGHUP).
   result<void> reload();
