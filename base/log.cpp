@@ -71,7 +71,8 @@ void start(const options& settings) {
     next->logger->set_level(spdlog::level::trace);
     next->logger->set_pattern(settings.json_lines ? "%v" : "%Y-%m-%dT%H:%M:%S.%eZ %^%-7l%$ %v",
                               spdlog::pattern_time_type::utc);
-    next->logger->flush_on(spdlog::level::warn);
+    // On the logger's thread: whoever follows a file sees each line when it is said.
+    next->logger->flush_on(spdlog::level::trace);
     std::atomic_store(&current, std::move(next));
   } catch (const std::exception& failed) {
     std::fprintf(stderr, "mooring: the log cannot be opened: %s\n", failed.what());
