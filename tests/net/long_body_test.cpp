@@ -207,7 +207,10 @@ TEST_CASE("a body that cannot begin is an error; one that fails later is cut, an
   CHECK(got.failure().code == error_code::unavailable);
   CHECK(got.failure().message.find("503: shard 0 is being loaded") != std::string::npos);
 
+  int ended = 1;
   for (const int after : {1, 5}) {
+    CHECK(eventually([&] { return body.ended == ended; })); // before the next one is made of it
+    ++ended;
     body.pulled = 0;
     body.piece = [&](int n) -> result<std::string> {
       if (n == after) return error{error_code::internal, "the disk is gone"};
