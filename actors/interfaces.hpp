@@ -75,6 +75,7 @@ using reader_actor = caf::typed_actor<
 // A command on its way. Each stage fills in its part; nobody reads it while another works on it.
 struct command_request {
   std::uint64_t id = 0;              // of the network actor's table
+  std::uint64_t request_id = 0;      // what the client and the log call it
   sync::caller who;
   std::string device_id;             // empty: the command is nobody's device's
   api::command what;
@@ -134,6 +135,7 @@ template<class Predicate> void batch_group::remove_if(Predicate is_out) {
 
 struct query_request {
   std::uint64_t id = 0;
+  std::uint64_t request_id = 0;
   sync::caller who;
   sync::query what;
   bool watch = false;                // from now on, tell reply_to what is committed (feed_moved)

@@ -18,6 +18,7 @@ namespace mooring::actors {
 
 namespace {
 
+constexpr std::size_t late_told_max = 10; // lines a second
 constexpr std::uint16_t close_forbidden = 4403; // domain.md, "Limits"
 
 // What one network thread has under way. Owned by the gateway; the actor holds it too.
@@ -176,6 +177,8 @@ void network_state::down(const caf::down_msg& message) {
       const auto& directory = directories_[storage::shard_of_tenant(request->who.tenant, shards)];
       self_->send(directory, route_command{std::move(request)});
     } else {
+      log::warning("request {:x}: in doubt: the actor it was with failed: {}", request->request_id,
+                   caf::to_string(message.reason));
       request->answer = error{error_code::unavailable, "the outcome is not known: retry with the same key", {}, 100};
       request->device = nullptr;
       request->tenant = nullptr;
@@ -195,9 +198,15 @@ void network_state::housekeeping() {
   const auto now = around_.time->monotonic_us();
   const auto limit_us = around_.settings.request_timeout_ms * 1000;
   const error late{error_code::unavailable, "no answer in time: retry with the same key", {}, 1'000};
+  std::size_t told = 0;
+  const auto tell = [&](std::uint64_t request_id) { // a stall is many requests: the first say it
+    if (++told <= late_told_max)
+      log::warning("request {:x}: no answer within {} ms", request_id, around_.settings.request_timeout_ms);
+  };
   std::vector<api::command_done> commands;
   for (auto at = work_->commands.begin(); at != work_->commands.end();)
     if (now - at->second.request->arrived_us > limit_us) {
+      tell(at->second.request->request_id);
       commands.push_back(std::move(at->second.done));
       at = work_->commands.erase(at);
     } else {
@@ -206,11 +215,13 @@ void network_state::housekeeping() {
   std::vector<api::query_done> queries;
   for (auto at = work_->queries.begin(); at != work_->queries.end();)
     if (now - at->second.began_us > limit_us) {
+      tell(at->second.request->request_id);
       queries.push_back(std::move(at->second.done));
       at = work_->queries.erase(at);
     } else {
       ++at;
     }
+  if (told > late_told_max) log::warning("{} more requests had no answer in time", told - late_told_max);
   around_.counters->timeouts += commands.size() + queries.size();
   for (auto& done : commands) done(late);
   for (auto& done : queries) done(late);
@@ -309,6 +320,7 @@ class bridge final : public net::gateway, public api::backend, feed_reading {
   void submit(const api::origin& from, api::command what, api::command_done done) override {
     auto request = std::make_shared<command_request>();
     request->id = ++work_->next_id;
+    request->request_id = from.request_id;
     request->who = from.who;
     request->device_id = device_id_of(what);
     request->what = std::move(what);
@@ -364,6 +376,7 @@ class bridge final : public net::gateway, public api::backend, feed_reading {
   void ask(const api::origin& from, sync::query what, api::query_done done, bool watch) {
     auto request = std::make_shared<query_request>();
     request->id = ++work_->next_id;
+    request->request_id = from.request_id;
     request->who = from.who;
     request->what = std::move(what);
     request->watch = watch;

@@ -53,7 +53,8 @@ class reader_state {
     setting.online = [&](std::string_view device) { return around_.connections->online(request.who.tenant, device); };
     auto answer = storage::answer_query(store, names_, request.who, request.what, setting);
     if (!answer && answer.failure().code == error_code::internal)
-      log::error("tenant {}: a query met damage: {}", request.who.tenant, answer.failure().message);
+      log::error("request {:x}: tenant {}: a query met damage: {}", request.request_id, request.who.tenant,
+                 answer.failure().message);
     return answer;
   }
 

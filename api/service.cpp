@@ -55,8 +55,12 @@ struct answerer {
   field_outcomes* outcome;
   const clock* time;
   std::int64_t began_us;
+  std::uint64_t request_id;
   void operator()(result<resolved> answer) const {
     count(*outcome, answer.ok(), time->monotonic_us() - began_us);
+    // The client is told no more than the request's id.
+    if (!answer.ok() && answer.failure().code == error_code::internal)
+      log::error("request {:x}: {}: {}", request_id, outcome->name, answer.failure().message);
     to(std::move(answer));
   }
 };
@@ -142,7 +146,7 @@ void service::parts::root(graphql::bindings& to, std::string_view type, std::str
   outcome->name = fmt::format("{}.{}", type, field);
   to.root<T>(type, field, [this, resolve, outcome](const field_call& call, responder answer) {
     auto& at = context_of(call);
-    (this->*resolve)(call, at, answerer{std::move(answer), outcome, options.time, at.from.arrived_us});
+    (this->*resolve)(call, at, answerer{std::move(answer), outcome, options.time, at.from.arrived_us, at.from.request_id});
   });
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { check, edit, phone, sleep, startNode, unique, voiceItem } from './harness.mjs';
+import { check, documents, edit, phone, post, sleep, startNode, unique, voiceItem } from './harness.mjs';
 
 const page = 4096;
 const seeds = Number(process.env.MOORING_DAMAGE_SEEDS ?? 60);
@@ -103,6 +103,31 @@ test('a shard that cannot be read hides nothing of the others', async () => {
   assert.equal(how.code, 3, how.out + how.err);
   assert.match(how.out, /shard 0: .*(cannot be read|damaged)/);
   assert.match(how.out, /shard 1: \d+ rows, \d+ tenants/);
+});
+
+test('who meets damage hears INTERNAL and a request id, and the log has why under that id', async () => {
+  const node = await startNode();
+  const mark = `private-${unique()}`, id = unique('e');
+  const client = await node.client();
+  await phone(client, 'p').edits([edit(id, { mark })]);
+  client.close();
+  await node.stop();
+  const file = join(node.data, 'shards/0/data.mdb'), bytes = readFileSync(file);
+  let places = 0;
+  for (let at = bytes.indexOf(mark); at >= 0; at = bytes.indexOf(mark, at + 1), ++places) bytes[at + 2] ^= 0x20;
+  assert.ok(places > 0);
+  writeFileSync(file, bytes);
+  await node.start();
+  const { json } = await post(node, node.token(), { query: documents.entity, variables: { domain: 'TASK', id } });
+  const [refused] = json.errors;
+  assert.equal(refused.extensions.code, 'INTERNAL');
+  assert.match(refused.extensions.requestId, /^[0-9a-f]+$/);
+  assert.ok(!/row|checksum|damage/i.test(refused.message), refused.message);
+  const lines = node.log.split('\n').filter(line => line.includes(`request ${refused.extensions.requestId}: `));
+  assert.ok(lines.some(line => /error +request [0-9a-f]+: Query\.entity: .*(damaged|checksum)/.test(line)), node.log);
+  assert.ok(lines.some(line => /tenant acme: a query met damage/.test(line)), node.log);
+  assert.ok(!node.log.includes(mark.slice(-8)) && !node.log.includes('private'), 'no entity\'s data');
+  await node.stop();
 });
 
 test('a clean stop leaves tables that hold everything, on a loaded node too', async () => {
