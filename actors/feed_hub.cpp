@@ -446,6 +446,7 @@ void feed_hub::offer(const subscription_ptr& one, told_event& event) {
   auto& in = *one->on;
   const auto& limits = around_.settings.push;
   const auto now_us = around_.time->monotonic_us();
+  one->held.upto = in.head; // what one commit brings, or leaves together, is one push
   const auto verdict =
       one->pacing.decide(limits, in.budgets[one->viewer], one->held, now_us);
   if (verdict.send_now) return send(one, event);
@@ -461,6 +462,7 @@ void feed_hub::pace(const subscription_ptr& one) {
   auto& in = *one->on;
   const auto& limits = around_.settings.push;
   const auto now_us = around_.time->monotonic_us();
+  one->held.upto = in.head; // what one commit brings, or leaves together, is one push
   const auto verdict =
       one->pacing.decide(limits, in.budgets[one->viewer], one->held, now_us);
   if (verdict.send_now) {
