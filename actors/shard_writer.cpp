@@ -130,13 +130,15 @@ void shard_writer_state::group_committed(cluster::log_index at, std::vector<sent
     kept.last.push_back(one);
   });
   unapplied_.push_back(std::move(kept));
-  if (std::exchange(full_, false)) log::info("shard {}: the disk has room again", setting_.number);
 }
 
 void shard_writer_state::group_failed(std::vector<sent_batch> group, const error& why) {
   if (why.code == error_code::storage_full) { // nothing of it was written (cluster/shard.hpp)
     ++setting_.counters->storage_full;
-    if (!std::exchange(full_, true)) log::warning("shard {}: uploads are refused: {}", setting_.number, why.message);
+    if (const auto now = around_.time->monotonic_us(); now >= warn_full_at_us_) {
+      warn_full_at_us_ = now + 10'000'000;
+      log::warning("shard {}: uploads are refused: {}", setting_.number, why.message);
+    }
     tell_last(group, [&](const sent_batch& one) {
       refused_.insert(one.tenant.id());
       self_->send(one.tenant, batches_refused{why});

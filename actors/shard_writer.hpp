@@ -101,7 +101,7 @@ class shard_writer_state final : cluster::shard_observer {
   std::deque<committed_group> unapplied_;
   std::unordered_set<caf::actor_id> refused_; // tenant actors whose batches are dropped until they heard why
   std::unordered_set<caf::actor_id> lost_;    // … are dropped for ever
-  bool full_ = false;                         // the last group was refused
+  std::int64_t warn_full_at_us_ = 0;          // refusals are logged now and then
   std::vector<tenant_actor> settling_;
   cluster::log_index applied_to_tell_ = 0;
   bool was_stopped_ = false;
