@@ -185,11 +185,11 @@ void tenant_state::answer(command_ptr request) {
   if (request->answer.ok())
     if (auto* const upload = std::get_if<sync::upload_answer>(&*request->answer)) {
       auto& counters = *around_.counters;
+      // Of this request, also when it repeats an older answer: from its arrival to here.
+      upload->overall.duration_ms = static_cast<double>(around_.time->monotonic_us() - request->arrived_us) / 1000.0;
       if (upload->replayed) {
         counters.replays.fetch_add(1, std::memory_order_relaxed);
       } else {
-        upload->overall.duration_ms =
-            static_cast<double>(around_.time->monotonic_us() - request->arrived_us) / 1000.0;
         counters.items_synced.fetch_add(static_cast<std::uint64_t>(upload->overall.synced_items), std::memory_order_relaxed);
         counters.items_failed.fetch_add(static_cast<std::uint64_t>(upload->overall.failed_items), std::memory_order_relaxed);
         count_conflicts(*upload);

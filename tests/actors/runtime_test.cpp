@@ -35,6 +35,28 @@ TEST_CASE("an upload is durable when it is answered, and its retry is answered w
   CHECK(stored_ids(again) == std::set<std::string>{"v1"});
 }
 
+TEST_CASE("an answer says how long its request took, a repeated one too") {
+  const scratch_folder folder;
+  small_node node(folder.path);
+  const auto duration = [&] {
+    const auto body = node.ask("mutation { syncVoiceData(idempotencyKey: \"k\", deviceId: \"phone\", data: [{verificationId: \"v\", "
+                               "timestamp: \"2026-01-01T00:00:00Z\", verified: true}]) { replayed metrics { durationMs } } }")
+                          .get();
+    json_parser parser;
+    const auto parsed = parser.parse(body);
+    REQUIRE(parsed.ok());
+    const auto answer = parsed->find("data").find("syncVoiceData");
+    return std::pair(answer.find("replayed").boolean(), answer.find("metrics").find("durationMs").number());
+  };
+  for (const bool replayed : {false, true, true}) {
+    const auto began = system_clock().monotonic_us();
+    const auto [was_replayed, ms] = duration();
+    CHECK(was_replayed == replayed);
+    CHECK(ms > 0.0);
+    CHECK(ms <= static_cast<double>(system_clock().monotonic_us() - began) / 1000.0);
+  }
+}
+
 TEST_CASE("two retries at the same moment are one execution") {
   const scratch_folder folder;
   small_node node(folder.path);
