@@ -212,7 +212,7 @@ TEST_CASE("a body that cannot begin is an error; one that fails later is cut, an
     CHECK(eventually([&] { return body.ended == ended; })); // before the next one is made of it
     ++ended;
     body.pulled = 0;
-    body.piece = [&](int n) -> result<std::string> {
+    body.piece = [after](int n) -> result<std::string> {
       if (n == after) return error{error_code::internal, "the disk is gone"};
       return pattern(n);
     };
