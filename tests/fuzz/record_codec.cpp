@@ -64,6 +64,11 @@ void row(std::string_view key, std::string_view value) {
     look_at(conflict->client_data);
     return;
   }
+  case table::notification: {
+    again<sync::notification>(key, value, encode_notification, decode_notification);
+    look_at(decode_notification(key, value)->data);
+    return;
+  }
   case table::feed: return again<sync::feed_row>(key, value, encode_feed_row, decode_feed_row);
   case table::idempotency:
     return again<sync::idempotency_record>(key, value, encode_idempotency, decode_idempotency);
@@ -129,6 +134,8 @@ extern "C" void mooring_fuzz_seeds(void (*add)(const std::uint8_t* bytes, std::s
   device.name = "Ann's phone";
   device.priority_override = -3;
   device.last_sync_at = now;
+  device.push = {{std::nullopt, true, true, sync::priority::high}, {sync::domain::task, false, false, sync::priority::normal}};
+  device.domains = {{sync::domain::task, 3, now, 2}};
   give(keys::device(tenant, 1), [&](auto& out, auto key) { encode_device(out, key, device); });
   give(keys::open_conflict(tenant, 7),
        [](auto& out, auto key) { encode_open_conflict(out, key, sync::domain::task, 0); });
@@ -141,6 +148,13 @@ extern "C" void mooring_fuzz_seeds(void (*add)(const std::uint8_t* bytes, std::s
   conflict.client_data = *document_from_json(R"({"state":"open"})");
   conflict.created_at = now;
   give(keys::conflict(tenant, 7), [&](auto& out, auto key) { encode_conflict(out, key, conflict); });
+  sync::notification note;
+  note.id = "n8";
+  note.at = 8;
+  note.text = "please sync";
+  note.data = *document_from_json(R"({"why":["update"]})");
+  note.created_at = now;
+  give(keys::notification(tenant, 8), [&](auto& out, auto key) { encode_notification(out, key, note); });
   sync::feed_row feed;
   feed.key = 9;
   for (sync::position at = 7; at < 10; ++at) {
