@@ -65,6 +65,8 @@ const std::vector<layout>& layouts() {
       {"Query", "conflicts", {"status", "domains", "first", "after"}},
       {"Query", "device", {"deviceId"}},
       {"Query", "pushSubscriptions", {"deviceId"}},
+      {"Query", "queueStatus", {"deviceId"}},
+      {"Query", "syncAnalytics", {"from", "to"}},
       {"Query", "deviceSyncState", {"deviceId"}},
       {"Subscription", "syncEvents", {"deviceId", "after"}},
   };
@@ -433,6 +435,13 @@ result<sync::list_conflicts> read_list_conflicts(argument_list arguments, std::s
   if (!after) return after.failure();
   out.after = *after;
   return out;
+}
+
+result<sync::get_analytics> read_get_analytics(argument_list arguments) {
+  const auto from = read_instant(arguments[0]), to = read_instant(arguments[1]);
+  if (!from) return bad("from is no RFC 3339 instant", "from");
+  if (!to) return bad("to is no RFC 3339 instant", "to");
+  return sync::get_analytics{*from, *to};
 }
 
 std::string read_id(argument_list arguments) { return text(arguments[0]); }

@@ -44,6 +44,7 @@ struct open_events {
   std::optional<sync::position> after;
 };
 result<open_events> read_open_events(argument_list arguments, std::string_view tenant);
+result<sync::get_analytics> read_get_analytics(argument_list arguments);
 std::string read_id(argument_list arguments); // the one argument of conflict(), device() and others
 
 // What a request asks for, independent of its text: mutation and arguments, objects' members in any order.

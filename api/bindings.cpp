@@ -168,6 +168,54 @@ void bind_conflicts(graphql::bindings& to) {
       .field<&policy::notify_on_conflict>("notifyOnConflict");
 }
 
+std::vector<domain_view> domains_of(const sync::analytics_hour& hour) {
+  std::vector<domain_view> out;
+  for (std::size_t i = 0; i < hour.domains.size(); ++i)
+    if (hour.domains[i] != sync::domain_counts{}) out.push_back({static_cast<sync::domain>(i), hour.domains[i]});
+  return out;
+}
+
+void bind_load(graphql::bindings& to) {
+  using namespace sync;
+  to.object<sync_health>("SyncHealthType")
+      .field("status", [](const sync_health& x) -> const std::string& { return x.of.status; })
+      .field("successRate", [](const sync_health& x) { return x.of.success_rate; })
+      .field<&sync_health::average_ms>("avgLatencyMs")
+      .field<&sync_health::p95_ms>("p95LatencyMs")
+      .field("conflictRate", [](const sync_health& x) { return x.of.conflict_rate; })
+      .field("lastSyncAt", [](const sync_health& x) { return x.of.last_sync_at; })
+      .field<&sync_health::active_devices>("activeDevices");
+  to.object<queue_status>("QueueStatusType")
+      .field<&queue_status::device_id>("deviceId")
+      .field<&queue_status::pending>("pending")
+      .field<&queue_status::high_priority>("highPriority")
+      .field<&queue_status::estimated_seconds>("estimatedSeconds")
+      .field<&queue_status::healthy>("healthy");
+  to.object<sync_advice>("SyncAdviceType")
+      .field<&sync_advice::sync_now>("syncNow")
+      .field<&sync_advice::wait_seconds>("waitSeconds")
+      .field<&sync_advice::load>("load")
+      .field<&sync_advice::reason>("reason");
+  to.object<analytics_hour>("SyncAnalyticsType")
+      .field("hour", [](const analytics_hour& x) { return instant{x.hour * hour_ms}; })
+      .field<&analytics_hour::requests>("requests")
+      .field<&analytics_hour::succeeded>("successfulRequests")
+      .field<&analytics_hour::replayed>("replayedRequests")
+      .field<&analytics_hour::average_ms>("avgLatencyMs")
+      .field<&analytics_hour::p95_ms>("p95LatencyMs")
+      .field<&analytics_hour::conflicts_by_policy>("conflictsAutoResolved")
+      .field<&analytics_hour::conflicts_opened>("conflictsOpened")
+      .field("bytes", [](const analytics_hour& x) { return static_cast<double>(x.bytes); })
+      .field("devices", [](const analytics_hour& x) { return x.devices.count(); })
+      .field("domains", [](const analytics_hour& x) { return domains_of(x); });
+  to.object<domain_view>("DomainAnalyticsType")
+      .field<&domain_view::in>("domain")
+      .field("items", [](const domain_view& x) { return x.counts.items; })
+      .field("failedItems", [](const domain_view& x) { return x.counts.failed; })
+      .field("duplicateItems", [](const domain_view& x) { return x.counts.duplicates; })
+      .field("conflicts", [](const domain_view& x) { return x.counts.conflicts; });
+}
+
 void bind_reads(graphql::bindings& to) {
   using namespace sync;
   to.object<entity_answer>("EntityType")
@@ -251,6 +299,7 @@ void bind_output(graphql::bindings& to) {
   bind_uploads(to);
   bind_conflicts(to);
   bind_reads(to);
+  bind_load(to);
 }
 
 } // namespace mooring::api

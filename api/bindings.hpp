@@ -42,6 +42,12 @@ struct server_view {
   limits_view limits;
 };
 
+// DomainAnalyticsType.
+struct domain_view {
+  sync::domain in = sync::domain::voice;
+  sync::domain_counts counts;
+};
+
 // The context given to the engine must point to an output_context (or to something that starts with one).
 void bind_output(graphql::bindings& to);
 

@@ -99,6 +99,10 @@ struct service::parts {
   void push_subscriptions(const field_call&, request_context&, answerer);
   void device_sync_state(const field_call&, request_context&, answerer);
   void conflict_policies(const field_call&, request_context&, answerer);
+  void queue_status(const field_call&, request_context&, answerer);
+  void sync_health(const field_call&, request_context&, answerer);
+  void optimal_sync_time(const field_call&, request_context&, answerer);
+  void sync_analytics(const field_call&, request_context&, answerer);
 
   // Submits, and answers with what `finish` makes of the answer's alternative A.
   template<class A, class F>
@@ -304,6 +308,24 @@ void service::parts::conflict_policies(const field_call&, request_context& at, a
   read<std::vector<sync::policy>>(at, sync::list_policies{}, std::move(answer));
 }
 
+void service::parts::queue_status(const field_call& call, request_context& at, answerer answer) {
+  read<sync::queue_status>(at, sync::get_queue_status{read_id(call.arguments)}, std::move(answer));
+}
+
+void service::parts::sync_health(const field_call&, request_context& at, answerer answer) {
+  read<sync::sync_health>(at, sync::get_sync_health{}, std::move(answer));
+}
+
+void service::parts::optimal_sync_time(const field_call&, request_context& at, answerer answer) {
+  read<sync::sync_advice>(at, sync::get_sync_advice{}, std::move(answer));
+}
+
+void service::parts::sync_analytics(const field_call& call, request_context& at, answerer answer) {
+  const auto what = read_get_analytics(call.arguments);
+  if (!what) return answer(what.failure());
+  read<std::vector<sync::analytics_hour>>(at, *what, std::move(answer));
+}
+
 graphql::bindings service::parts::bind() {
   graphql::bindings to(*schema);
   bind_output(to);
@@ -318,6 +340,10 @@ graphql::bindings service::parts::bind() {
   root<std::vector<sync::push_answer>>(to, "Query", "pushSubscriptions", &parts::push_subscriptions);
   root<sync::device_sync_state>(to, "Query", "deviceSyncState", &parts::device_sync_state);
   root<std::vector<sync::policy>>(to, "Query", "conflictPolicies", &parts::conflict_policies);
+  root<sync::queue_status>(to, "Query", "queueStatus", &parts::queue_status);
+  root<sync::sync_health>(to, "Query", "syncHealth", &parts::sync_health);
+  root<sync::sync_advice>(to, "Query", "optimalSyncTime", &parts::optimal_sync_time);
+  root<std::vector<sync::analytics_hour>>(to, "Query", "syncAnalytics", &parts::sync_analytics);
   root<section_view>(to, "Mutation", "syncVoiceData", &parts::sync_voice_data);
   root<section_view>(to, "Mutation", "syncOperations", &parts::sync_operations);
   root<batch_view>(to, "Mutation", "syncBatch", &parts::sync_batch);

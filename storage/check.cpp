@@ -94,6 +94,7 @@ class checker {
     case table::open_conflict: return check_open_conflict(value);
     case table::conflict: return check_conflict(value);
     case table::notification: return check_notification(value);
+    case table::analytics: static_cast<void>(keep(decode_analytics(key, value))); return;
     case table::feed: return check_feed(value);
     case table::idempotency: return check_remembered(keep(decode_idempotency(key, value)).has_value());
     case table::operation: return check_remembered(keep(decode_operation(key, value)).has_value());

@@ -1,5 +1,6 @@
 #include "storage/codec.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <type_traits>
 
@@ -80,8 +81,8 @@ result<opened_value> open_value(std::string_view key, std::string_view value, ta
   return opened_value{version, covered.substr(1)};
 }
 
-// Opens the value, checks that the key is one of `in`, and has `read(unpacker&, const key_parts&, T&)` read the
-// body; with the record's version before them when it asks for it.
+// Opens the value, checks that the key is one of `in`, and has `read(unpacker&, const key_parts&, T&)` read
+// the body; with the record's version before them when it asks for it.
 template<class T, class Read>
 result<T> decode(std::string_view key, std::string_view value, table in, Read&& read) {
   const auto parts = parse_key(key);
@@ -241,7 +242,8 @@ constexpr std::size_t device_elements = 17;
 constexpr std::size_t domain_state_elements = 4;
 
 std::uint64_t pack_push_setting(const sync::push_setting& setting) {
-  return (setting.in ? number_of_enum(*setting.in) + 1 : 0) | static_cast<std::uint64_t>(setting.active) << 4 |
+  return (setting.in ? number_of_enum(*setting.in) + 1 : 0) |
+         static_cast<std::uint64_t>(setting.active) << 4 |
          static_cast<std::uint64_t>(setting.battery_saver) << 5 | number_of_enum(setting.least) << 6;
 }
 bool unpack_push_setting(std::uint64_t packed, sync::push_setting& setting) {
@@ -295,48 +297,48 @@ void encode_device(packer& out, std::string_view key, const sync::device& device
 }
 
 result<sync::device> decode_device(std::string_view key, std::string_view value) {
-  return decode<sync::device>(key, value, table::device,
-                              [](std::uint8_t version, unpacker& from, const key_parts& parts,
-                                 sync::device& device) {
-                                expect_array(from, version == 1 ? device_elements_1 : device_elements);
-                                device.number = parts.device;
-                                device.id = from.string();
-                                device.owner = from.number32();
-                                device.type = from.one_of(sync::device_type::other);
-                                device.name = read_optional_string(from);
-                                device.os_type = read_optional_string(from);
-                                device.os_version = read_optional_string(from);
-                                device.app_version = read_optional_string(from);
-                                if (from.next_is_nil())
-                                  from.nil();
-                                else
-                                  device.priority_override = from.integer_as<std::int32_t>();
-                                device.active = from.boolean();
-                                device.registered_at = {from.integer()};
-                                if (from.next_is_nil())
-                                  from.nil();
-                                else
-                                  device.last_sync_at = instant{from.integer()};
-                                device.sync_count = from.integer();
-                                device.failed_sync_count = from.integer();
-                                device.conflict_count = from.integer();
-                                device.acknowledged = from.number();
-                                if (version == 1) return;
-                                device.push.resize(from.array());
-                                for (auto& setting : device.push)
-                                  if (!unpack_push_setting(from.number(), setting)) from.fail();
-                                const auto elements = from.array();
-                                if (elements % domain_state_elements != 0) from.fail();
-                                device.domains.resize(elements / domain_state_elements);
-                                for (auto& state : device.domains) {
-                                  state.in = from.one_of(sync::domain::work_order);
-                                  state.last_version = from.integer_as<std::int32_t>();
-                                  state.last_sync_at = {difference(
-                                      static_cast<std::uint64_t>(device.last_sync_at.value_or(instant{}).ms),
-                                      static_cast<std::uint64_t>(from.integer()))};
-                                  state.stored = from.integer();
-                                }
-                              });
+  return decode<sync::device>(
+      key, value, table::device,
+      [](std::uint8_t version, unpacker& from, const key_parts& parts, sync::device& device) {
+        expect_array(from, version == 1 ? device_elements_1 : device_elements);
+        device.number = parts.device;
+        device.id = from.string();
+        device.owner = from.number32();
+        device.type = from.one_of(sync::device_type::other);
+        device.name = read_optional_string(from);
+        device.os_type = read_optional_string(from);
+        device.os_version = read_optional_string(from);
+        device.app_version = read_optional_string(from);
+        if (from.next_is_nil())
+          from.nil();
+        else
+          device.priority_override = from.integer_as<std::int32_t>();
+        device.active = from.boolean();
+        device.registered_at = {from.integer()};
+        if (from.next_is_nil())
+          from.nil();
+        else
+          device.last_sync_at = instant{from.integer()};
+        device.sync_count = from.integer();
+        device.failed_sync_count = from.integer();
+        device.conflict_count = from.integer();
+        device.acknowledged = from.number();
+        if (version == 1) return;
+        device.push.resize(from.array());
+        for (auto& setting : device.push)
+          if (!unpack_push_setting(from.number(), setting)) from.fail();
+        const auto elements = from.array();
+        if (elements % domain_state_elements != 0) from.fail();
+        device.domains.resize(elements / domain_state_elements);
+        for (auto& state : device.domains) {
+          state.in = from.one_of(sync::domain::work_order);
+          state.last_version = from.integer_as<std::int32_t>();
+          state.last_sync_at = {
+              difference(static_cast<std::uint64_t>(device.last_sync_at.value_or(instant{}).ms),
+                         static_cast<std::uint64_t>(from.integer()))};
+          state.stored = from.integer();
+        }
+      });
 }
 
 namespace {
@@ -489,7 +491,8 @@ result<sync::conflict> decode_conflict(std::string_view key, std::string_view va
 
 void encode_notification(packer& out, std::string_view key, const sync::notification& told) {
   MOORING_CHECK(told.id == notification_id(told.at), "a notification's id tells its position");
-  sealed_value seal(out, key, 1 + 6 * number_bytes + 2 * head_bytes + told.text.size() + told.data.bytes.size());
+  sealed_value seal(out, key,
+                    1 + 6 * number_bytes + 2 * head_bytes + told.text.size() + told.data.bytes.size());
   out.array(8);
   out.number(number_of_enum(told.kind));
   out.number(told.owner);
@@ -517,6 +520,86 @@ result<sync::notification> decode_notification(std::string_view key, std::string
                                       told.urgency = from.one_of(sync::priority::critical);
                                       told.created_at = {from.integer()};
                                     });
+}
+
+// ── analytics ──
+
+namespace {
+
+constexpr std::size_t domain_counts_elements = 5;
+
+}
+
+void encode_analytics(packer& out, std::string_view key, const sync::analytics_hour& of) {
+  const auto devices = of.devices.pack();
+  sealed_value seal(out, key,
+                    1 + 7 * number_bytes + 3 * head_bytes + devices.size() + 2 * of.buckets * number_bytes +
+                        domain_counts_elements * sync::domain_count * number_bytes);
+  out.array(10);
+  out.integer(of.requests);
+  out.integer(of.succeeded);
+  out.integer(of.replayed);
+  out.integer(of.conflicts_by_policy);
+  out.integer(of.conflicts_opened);
+  out.integer(of.bytes);
+  out.integer(of.duration_sum_us);
+  // Only what was counted: most hours use few of either.
+  const auto used = static_cast<std::size_t>(
+      std::count_if(of.durations.begin(), of.durations.end(), [](std::int64_t one) { return one != 0; }));
+  out.array(2 * used);
+  for (std::size_t i = 0; i < of.durations.size(); ++i) {
+    if (of.durations[i] == 0) continue;
+    out.number(i);
+    out.integer(of.durations[i]);
+  }
+  const auto met = static_cast<std::size_t>(std::count_if(
+      of.domains.begin(), of.domains.end(), [](const auto& one) { return one != sync::domain_counts{}; }));
+  out.array(domain_counts_elements * met);
+  for (std::size_t i = 0; i < of.domains.size(); ++i) {
+    const auto& one = of.domains[i];
+    if (one == sync::domain_counts{}) continue;
+    out.number(i);
+    out.integer(one.items);
+    out.integer(one.failed);
+    out.integer(one.duplicates);
+    out.integer(one.conflicts);
+  }
+  out.bin(devices);
+}
+
+result<sync::analytics_hour> decode_analytics(std::string_view key, std::string_view value) {
+  return decode<sync::analytics_hour>(
+      key, value, table::analytics, [](unpacker& from, const key_parts& parts, sync::analytics_hour& of) {
+        expect_array(from, 10);
+        of.hour = parts.hour;
+        of.requests = from.integer();
+        of.succeeded = from.integer();
+        of.replayed = from.integer();
+        of.conflicts_by_policy = from.integer();
+        of.conflicts_opened = from.integer();
+        of.bytes = from.integer();
+        of.duration_sum_us = from.integer();
+        auto elements = from.array();
+        if (elements % 2 != 0) from.fail();
+        for (; elements > 0 && from.ok(); elements -= 2) {
+          const auto bucket = from.number();
+          const auto count = from.integer();
+          if (bucket >= of.durations.size()) return from.fail();
+          of.durations[bucket] = count;
+        }
+        elements = from.array();
+        if (elements % domain_counts_elements != 0) from.fail();
+        for (; elements > 0 && from.ok(); elements -= domain_counts_elements) {
+          auto& one = of.domains[static_cast<std::size_t>(from.one_of(sync::domain::work_order))];
+          one.items = from.integer();
+          one.failed = from.integer();
+          one.duplicates = from.integer();
+          one.conflicts = from.integer();
+        }
+        auto devices = sync::device_sketch::unpack(from.bin());
+        if (!devices) return from.fail();
+        of.devices = std::move(*devices);
+      });
 }
 
 // ── feed ──
@@ -831,6 +914,7 @@ result<key_parts> check_row(std::string_view key, std::string_view value) {
       if (read && invalid(read->data)) return row_error(key, "its data is no valid document");
       return failed(read);
     }
+    case table::analytics: return failed(decode_analytics(key, value));
     case table::feed: return failed(decode_feed_row(key, value));
     case table::idempotency: return failed(decode_idempotency(key, value));
     case table::operation: return failed(decode_operation(key, value));

@@ -18,6 +18,7 @@
 #include "base/result.hpp"
 #include "storage/keys.hpp"
 #include "storage/packing.hpp"
+#include "sync/analytics_hour.hpp"
 #include "sync/model.hpp"
 
 namespace mooring::storage {
@@ -40,6 +41,7 @@ void encode_open_conflict(packer& out, std::string_view key, sync::domain in, sy
 void encode_conflict(packer& out, std::string_view key, const sync::conflict&);
 // REQUIRES: the id is "n" and the position in decimal.
 void encode_notification(packer& out, std::string_view key, const sync::notification&);
+void encode_analytics(packer& out, std::string_view key, const sync::analytics_hour&);
 void encode_feed_row(packer& out, std::string_view key, const sync::feed_row&);
 void encode_idempotency(packer& out, std::string_view key, const sync::idempotency_record&);
 void encode_operation(packer& out, std::string_view key, const sync::operation_record&);
@@ -64,6 +66,7 @@ struct open_conflict_row {
 result<open_conflict_row> decode_open_conflict(std::string_view key, std::string_view value);
 result<sync::conflict> decode_conflict(std::string_view key, std::string_view value);
 result<sync::notification> decode_notification(std::string_view key, std::string_view value);
+result<sync::analytics_hour> decode_analytics(std::string_view key, std::string_view value);
 result<sync::idempotency_record> decode_idempotency(std::string_view key, std::string_view value);
 result<sync::operation_record> decode_operation(std::string_view key, std::string_view value);
 // When an idempotency or operation row was committed.

@@ -15,6 +15,7 @@ std::string_view to_string(table value) {
   case table::open_conflict: return "open conflict";
   case table::conflict: return "conflict";
   case table::notification: return "notification";
+  case table::analytics: return "analytics";
   case table::feed: return "feed";
   case table::idempotency: return "idempotency";
   case table::operation: return "operation";
@@ -85,6 +86,7 @@ std::optional<key_parts> parse_key(std::string_view key) {
   case table::conflict:
   case table::notification:
   case table::feed: parts.at = in.integer(8); break;
+  case table::analytics: parts.hour = in.number(); break;
   case table::idempotency:
   case table::operation:
     parts.user = in.number();

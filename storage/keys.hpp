@@ -35,6 +35,7 @@ enum class table : std::uint8_t {
   open_conflict = 0x09,   // first position
   conflict = 0x0a,        // first position
   notification = 0x0b,    // position
+  analytics = 0x0c,       // hour
   feed = 0x10,            // key position
   idempotency = 0x11,     // user number, device number, key
   operation = 0x12,       // user number, device number, operation id
@@ -121,6 +122,10 @@ inline row_key conflict(tenant_hash t, sync::position first_at) {
 inline row_key notification(tenant_hash t, sync::position at) {
   return row_key(t, table::notification).add64(at);
 }
+// `hour` since 1970, from 0 to 2^32 - 1: the year 491,936.
+inline row_key analytics(tenant_hash t, std::int64_t hour) {
+  return row_key(t, table::analytics).add32(static_cast<std::uint32_t>(hour));
+}
 inline row_key feed(tenant_hash t, sync::position key) {
   return row_key(t, table::feed).add64(key);
 }
@@ -145,6 +150,7 @@ struct key_parts {
   sync::user_number user = 0;     // user; the owner in device_by_owner and entity; idempotency, operation
   sync::device_number device = 0; // device, device_by_owner, idempotency, operation
   sync::position at = 0;          // conflicts, notifications and feed
+  std::int64_t hour = 0;          // analytics
   std::string_view id;            // what stands raw at the end
 };
 // Nothing when the bytes are no key of a tenant's table.

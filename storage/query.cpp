@@ -188,6 +188,60 @@ class answering {
     return sync::query_answer{std::int64_t{is_meant ? 1 : 0}};
   }
 
+  result<sync::query_answer> operator()(const sync::get_sync_health&) {
+    sync::sync_health out;
+    std::vector<sync::device> mine;
+    if (user_ != 0) mine = store_.devices_of(user_);
+    out.of = sync::health_of(mine);
+    for (auto& device : mine)
+      if (device.active) out.active_devices.push_back(resolve(std::move(device)));
+    sync::analytics_hour lately;
+    const auto hour = sync::hour_of(setting_.now);
+    for (const auto& one : store_.analytics(hour - 1, hour + 1, 2)) lately.add(one);
+    out.average_ms = lately.average_ms();
+    out.p95_ms = lately.p95_ms();
+    return sync::query_answer{std::move(out)};
+  }
+
+  result<sync::query_answer> operator()(const sync::get_queue_status& what) {
+    const auto found = inspected_device(what.device_id);
+    if (!found) return found.failure();
+    sync::queue_status out;
+    out.device_id = what.device_id;
+    instant urgent_since = setting_.now;
+    store_.scan_feed(found->acknowledged, [&](const feed_slot_view& slot) {
+      if (!is_for(slot, *found)) return true;
+      ++out.pending;
+      if (slot.urgency != sync::priority::normal) {
+        ++out.high_priority;
+        urgent_since = std::min(urgent_since, slot.decided_at);
+      }
+      return out.pending < pending_count_most;
+    });
+    out.estimated_seconds = static_cast<double>(out.pending) / sync::changes_per_second;
+    out.healthy =
+        out.pending <= sync::healthy_pending_max && setting_.now - urgent_since <= sync::healthy_wait_ms_max;
+    return sync::query_answer{std::move(out)};
+  }
+
+  result<sync::query_answer> operator()(const sync::get_sync_advice&) {
+    const auto who = hash64(who_.device.value_or(who_.user), static_cast<std::uint64_t>(setting_.now.ms));
+    return sync::query_answer{sync::advise(setting_.load, who)};
+  }
+
+  result<sync::query_answer> operator()(const sync::get_analytics& what) {
+    if (!who_.is_admin && !who_.is_operator)
+      return error{error_code::forbidden, "only an administrator of the tenant may do this"};
+    const auto from = std::max<std::int64_t>(sync::hour_of(what.from), 0), upto = sync::hour_of(what.to);
+    if (upto < from) return error{error_code::bad_user_input, "`to` is before `from`", "to"};
+    if (upto - from > sync::analytics_hours_max)
+      return error{
+          error_code::bad_user_input,
+          "at most " + std::to_string(sync::analytics_hours_max) + " hours can be asked for at a time", "to"};
+    return sync::query_answer{
+        store_.analytics(from, upto, static_cast<std::size_t>(sync::analytics_hours_max))};
+  }
+
   result<sync::query_answer> operator()(const sync::list_policies&) {
     std::vector<sync::policy> out;
     for (int i = 0; i < sync::domain_count; ++i) {
@@ -198,6 +252,13 @@ class answering {
   }
 
  private:
+  bool is_for(const feed_slot_view& slot, const sync::device& device) {
+    if (!sync::may_see(device.owner, slot.owner)) return false;
+    if (slot.kind != sync::slot_kind::notification) return slot.device != device.number;
+    const auto told = store_.find_notification(slot.at);
+    return told && (told->only_device == 0 || told->only_device == device.number);
+  }
+
   // A device whose state the caller may look at.
   result<sync::device> inspected_device(const std::string& id) {
     auto found = store_.find_device(id);

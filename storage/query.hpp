@@ -19,6 +19,7 @@ struct query_setting {
   instant now;
   // Is the device connected? Asked for device answers only.
   std::function<bool(std::string_view device)> online;
+  sync::node_load load; // of the node, now; asked for by get_sync_advice
 };
 
 // Failures: bad_user_input (a cursor older than what was swept), internal (a row is damaged).

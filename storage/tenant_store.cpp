@@ -235,6 +235,38 @@ std::vector<sync::device> tenant_store::devices_of(sync::user_number owner) {
   return devices;
 }
 
+std::optional<sync::analytics_hour> tenant_store::find_analytics(std::int64_t hour) {
+  const auto key = keys::analytics(hash_, hour);
+  const auto value = row(key);
+  return value ? keep(decode_analytics(key.view(), *value)) : std::nullopt;
+}
+
+std::vector<sync::analytics_hour> tenant_store::analytics(std::int64_t from, std::int64_t upto,
+                                                          std::size_t most) {
+  std::vector<sync::analytics_hour> out;
+  const auto first = keys::analytics(hash_, from);
+  scan_rows(first.view().substr(0, table_prefix_bytes), first.view(),
+            [&](std::string_view key, std::string_view value) {
+              if (out.size() == most || parse_key(key)->hour >= upto) return false;
+              auto one = keep(decode_analytics(key, value));
+              if (one) out.push_back(std::move(*one));
+              return one.has_value();
+            });
+  return out;
+}
+
+void tenant_store::collect_old_analytics(std::int64_t hour, std::size_t rows_most, sync::write_list& out) {
+  const auto first = keys::analytics(hash_, 0);
+  std::size_t seen = 0;
+  scan_rows(first.view().substr(0, table_prefix_bytes), first.view(),
+            [&](std::string_view key, std::string_view) {
+              const auto parts = parse_key(key);
+              if (!parts || parts->hour >= hour || seen++ == rows_most) return false;
+              out.emplace_back(sync::delete_analytics{parts->hour});
+              return true;
+            });
+}
+
 std::int64_t tenant_store::count_devices(std::optional<sync::user_number> owner) {
   if (owner) {
     const auto all = devices_of(*owner);
@@ -242,11 +274,12 @@ std::int64_t tenant_store::count_devices(std::optional<sync::user_number> owner)
   }
   std::int64_t active = 0;
   const auto from = keys::device(hash_, 0);
-  scan_rows(from.view().substr(0, table_prefix_bytes), from.view(), [&](std::string_view key, std::string_view value) {
-    const auto device = keep(decode_device(key, value));
-    if (device && device->active) ++active;
-    return device.has_value();
-  });
+  scan_rows(from.view().substr(0, table_prefix_bytes), from.view(),
+            [&](std::string_view key, std::string_view value) {
+              const auto device = keep(decode_device(key, value));
+              if (device && device->active) ++active;
+              return device.has_value();
+            });
   return active;
 }
 

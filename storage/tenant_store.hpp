@@ -80,6 +80,8 @@ class tenant_store final : public sync::store {
   // By first position, ascending, until the callback returns false.
   void scan_conflicts(const conflict_filter& filter, const std::function<bool(sync::conflict&&)>& each);
   std::vector<sync::device> devices_of(sync::user_number owner); // by number
+  std::optional<sync::analytics_hour> find_analytics(std::int64_t hour);
+  std::vector<sync::analytics_hour> analytics(std::int64_t from, std::int64_t upto, std::size_t most); // [from, upto)
   // Active devices, in the order of their owners; of one owner, or of all.
   std::int64_t count_devices(std::optional<sync::user_number> owner);
   std::vector<sync::policy> policies();                          // those that were set, by domain
@@ -94,6 +96,8 @@ class tenant_store final : public sync::store {
   // Looks at `rows_most` rows from where `resume` says (empty: from the start) and leaves in `resume` where
   // to go on; it is empty again after the last row.
   void collect_expired(instant before, std::size_t rows_most, std::string& resume, sync::write_list& out);
+  // Deletions for hours of analytics before `hour`, at most `rows_most`, appended to `out`.
+  void collect_old_analytics(std::int64_t hour, std::size_t rows_most, sync::write_list& out);
 
  private:
   bool known(); // the tenant's name is the one that the hash stands for

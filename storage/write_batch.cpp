@@ -71,6 +71,10 @@ class row_writer {
     put(keys::notification(tenant_, told.at), [&](auto key) { encode_notification(out_, key, told); });
   }
   void operator()(const sync::delete_notification& gone) { remove(keys::notification(tenant_, gone.at)); }
+  void operator()(const sync::analytics_hour& of) {
+    put(keys::analytics(tenant_, of.hour), [&](auto key) { encode_analytics(out_, key, of); });
+  }
+  void operator()(const sync::delete_analytics& gone) { remove(keys::analytics(tenant_, gone.hour)); }
   void operator()(const sync::delete_entity& gone) {
     remove(keys::entity(tenant_, gone.in, gone.owner, gone.id));
   }

@@ -17,4 +17,24 @@ double health_score(const device& of, instant now) {
   return 60 * success + 20 * recency + 20 * peace;
 }
 
+user_health health_of(const std::vector<device>& devices) {
+  std::int64_t succeeded = 0, uploads = 0, conflicts = 0;
+  user_health out;
+  for (const auto& one : devices) {
+    succeeded += one.sync_count;
+    uploads += one.sync_count + one.failed_sync_count;
+    conflicts += one.conflict_count;
+    if (one.last_sync_at)
+      out.last_sync_at = std::max(out.last_sync_at.value_or(*one.last_sync_at), *one.last_sync_at);
+  }
+  if (uploads > 0) {
+    out.success_rate = static_cast<double>(succeeded) / static_cast<double>(uploads);
+    out.conflict_rate = std::min(1.0, static_cast<double>(conflicts) / static_cast<double>(uploads));
+  }
+  out.status = out.success_rate < 0.8                                           ? "unhealthy"
+               : out.success_rate < 0.95 || out.conflict_rate.value_or(0) > 0.1 ? "degraded"
+                                                                                : "healthy";
+  return out;
+}
+
 } // namespace mooring::sync

@@ -9,7 +9,10 @@
 #include <variant>
 #include <vector>
 
+#include "sync/advice.hpp"
+#include "sync/analytics_hour.hpp"
 #include "sync/commands.hpp"
+#include "sync/health.hpp"
 #include "sync/model.hpp"
 
 namespace mooring::sync {
@@ -50,8 +53,18 @@ struct count_devices {
   std::optional<std::string> user_id, device_id;
 };
 
+// The caller's own devices, with the durations of the tenant's uploads in this hour and the last.
+struct get_sync_health {};
+// Fails as list_push_subscriptions does.
+struct get_queue_status { std::string device_id; };
+struct get_sync_advice {};
+// Whole hours from the one of `from` to the one before `to`, at most analytics_hours_max of them. FORBIDDEN for all but
+// administrators and operators.
+struct get_analytics { instant from, to; };
+
 using query = std::variant<get_entity, get_changes, get_conflict, list_conflicts, list_devices, get_device, list_policies,
-                           get_feed, list_push_subscriptions, get_device_sync_state, count_devices>;
+                           get_feed, list_push_subscriptions, get_device_sync_state, count_devices, get_sync_health,
+                           get_queue_status, get_sync_advice, get_analytics>;
 
 inline constexpr std::int32_t page_max = 1000; // of `first`; more is BAD_USER_INPUT
 // Slots that one page looks at, seen or not: then the page ends early with has_more, so that a user of a large tenant
@@ -124,8 +137,28 @@ struct device_sync_state {
   std::vector<domain_sync_state> domains; // ascending; those that the device uploaded to or has changes waiting in
 };
 
+struct sync_health { // SyncHealthType
+  user_health of;
+  std::optional<double> average_ms, p95_ms;
+  std::vector<device_answer> active_devices;
+};
+
+struct queue_status { // QueueStatusType
+  std::string device_id;
+  std::int64_t pending = 0;       // what waits for the device; its push settings do not filter it
+  std::int64_t high_priority = 0; // of them, HIGH and CRITICAL
+  double estimated_seconds = 0;   // to send it all, once the device is connected
+  bool healthy = true;
+};
+// A careful figure for a phone's connection; a node sends ten times as much.
+inline constexpr double changes_per_second = 10'000;
+// healthy: no more than so many wait, and nothing HIGH or CRITICAL has waited longer than that.
+inline constexpr std::int64_t healthy_pending_max = 10'000;
+inline constexpr std::int64_t healthy_wait_ms_max = 5 * 60 * 1000;
+
 using query_answer = std::variant<std::optional<entity_answer>, change_page, std::optional<conflict>, conflict_page,
                                   std::vector<device_answer>, std::optional<device_answer>, std::vector<policy>, feed_page,
-                                  push_subscriptions, device_sync_state, std::int64_t>;
+                                  push_subscriptions, device_sync_state, std::int64_t, sync_health, queue_status, sync_advice,
+                                  std::vector<analytics_hour>>;
 
 } // namespace mooring::sync

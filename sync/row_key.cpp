@@ -22,6 +22,8 @@ struct key_maker {
   row_key operator()(const delete_feed_row& row) const { return feed_row_key(row.key); }
   row_key operator()(const notification& row) const { return notification_key(row.at); }
   row_key operator()(const delete_notification& row) const { return notification_key(row.at); }
+  row_key operator()(const analytics_hour& row) const { return analytics_key(row.hour); }
+  row_key operator()(const delete_analytics& row) const { return analytics_key(row.hour); }
   row_key operator()(const delete_conflict& row) const { return conflict_key(row.first_at); }
   row_key operator()(const delete_idempotency& row) const {
     return idempotency_key(row.user, row.device, row.key);

@@ -25,6 +25,7 @@ enum class row_table : std::uint8_t {
   operation,
   feed_row,
   notification,
+  analytics,
   swept
 };
 
@@ -68,6 +69,9 @@ inline row_key operation_key(user_number user, device_number device, std::string
 }
 inline row_key feed_row_key(position key) {
   return {row_table::feed_row, key};
+}
+inline row_key analytics_key(std::int64_t hour) {
+  return {row_table::analytics, static_cast<std::uint64_t>(hour)};
 }
 inline row_key notification_key(position at) {
   return {row_table::notification, at};

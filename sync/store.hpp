@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "sync/analytics_hour.hpp"
 #include "sync/boxed.hpp"
 #include "sync/model.hpp"
 
@@ -38,6 +39,7 @@ struct delete_entity { domain in; user_number owner; std::string id; };
 struct delete_feed_row { position key; };
 struct delete_conflict { position first_at; };
 struct delete_notification { position at; };
+struct delete_analytics { std::int64_t hour; };
 struct delete_idempotency { user_number user; device_number device; std::string key; };
 struct delete_operation { user_number user; device_number device; std::string operation_id; };
 // Everything up to here that expires was removed from the feed: older cursors must resync.
@@ -48,12 +50,12 @@ struct put_swept_position { position upto; };
 using write = std::variant<tenant_counters, entity, boxed<conflict>, boxed<device>, user, policy, idempotency_record,
                            operation_record, feed_row, delete_entity, delete_feed_row, delete_conflict,
                            delete_idempotency, delete_operation, put_swept_position, boxed<notification>,
-                           delete_notification>;
+                           delete_notification, boxed<analytics_hour>, delete_analytics>;
 
 // The row that `w` puts, or null when it is another kind.
 template<class Row> const Row* row_in(const write& w) {
   if constexpr (std::is_same_v<Row, conflict> || std::is_same_v<Row, device> ||
-                std::is_same_v<Row, notification>) {
+                std::is_same_v<Row, notification> || std::is_same_v<Row, analytics_hour>) {
     const auto* const held = std::get_if<boxed<Row>>(&w);
     return held != nullptr ? &**held : nullptr;
   } else {

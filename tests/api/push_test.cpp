@@ -166,6 +166,54 @@ TEST_CASE("a message goes in with its data, priority and address") {
   CHECK(is.answer.find("\"BAD_USER_INPUT\"") != std::string::npos);
 }
 
+TEST_CASE("health, queue, advice and hours are read out") {
+  asked is;
+  is.ask("{ syncHealth { status successRate avgLatencyMs p95LatencyMs conflictRate lastSyncAt activeDevices "
+         "{ deviceId } } }");
+  CHECK(std::holds_alternative<sync::get_sync_health>(is.backend.queries.back()));
+  sync::sync_health health;
+  health.of = {"degraded", 0.9, 0.25, noon};
+  health.average_ms = 1.5;
+  is.backend.reads.back()(sync::query_answer{health});
+  CHECK(
+      is.answer ==
+      R"({"data":{"syncHealth":{"status":"degraded","successRate":0.9,"avgLatencyMs":1.5,"p95LatencyMs":null,)"
+      R"("conflictRate":0.25,"lastSyncAt":"2025-09-28T12:00:00.000Z","activeDevices":[]}}})");
+  is.ask("{ queueStatus(deviceId: \"p\") { deviceId pending highPriority estimatedSeconds healthy } }");
+  CHECK(is.query<sync::get_queue_status>().device_id == "p");
+  is.backend.reads.back()(sync::query_answer{sync::queue_status{"p", 5, 2, 0.5, true}});
+  CHECK(
+      is.answer ==
+      R"({"data":{"queueStatus":{"deviceId":"p","pending":5,"highPriority":2,"estimatedSeconds":0.5,"healthy":true}}})");
+  is.ask("{ optimalSyncTime { syncNow waitSeconds load reason } }");
+  is.backend.reads.back()(sync::query_answer{sync::sync_advice{false, 30, 1, "busy"}});
+  CHECK(is.answer ==
+        R"({"data":{"optimalSyncTime":{"syncNow":false,"waitSeconds":30,"load":1,"reason":"busy"}}})");
+  is.ask("{ syncAnalytics(from: \"2025-09-28T00:00:00Z\", to: \"2025-09-28T15:00:00+03:00\") { hour requests "
+         "successfulRequests replayedRequests avgLatencyMs p95LatencyMs conflictsAutoResolved "
+         "conflictsOpened bytes devices "
+         "domains { domain items failedItems duplicateItems conflicts } } }");
+  CHECK(is.query<sync::get_analytics>().to == noon);
+  sync::analytics_hour hour;
+  hour.hour = sync::hour_of(noon);
+  hour.requests = 4;
+  hour.succeeded = 3;
+  hour.replayed = 2;
+  hour.bytes = 5'000'000'000;
+  hour.duration_sum_us = 300;
+  hour.durations[0] = 2;
+  hour.devices.add("p");
+  hour.domains[6] = {4, 1, 2, 3};
+  is.backend.reads.back()(sync::query_answer{std::vector{hour}});
+  CHECK(
+      is.answer ==
+      R"({"data":{"syncAnalytics":[{"hour":"2025-09-28T12:00:00.000Z","requests":4,"successfulRequests":3,"replayedRequests":2,)"
+      R"("avgLatencyMs":0.15,"p95LatencyMs":0.1,"conflictsAutoResolved":0,"conflictsOpened":0,"bytes":5e+09,"devices":1,)"
+      R"("domains":[{"domain":"TASK","items":4,"failedItems":1,"duplicateItems":2,"conflicts":3}]}]}})");
+  is.ask("{ syncAnalytics(from: \"yesterday\", to: \"2025-09-28T15:00:00Z\") { hour } }");
+  CHECK(is.answer.find("\"BAD_USER_INPUT\"") != std::string::npos);
+}
+
 TEST_CASE("each place of the feed is the event of its kind, with the cursor behind it") {
   sync::entity_answer entity;
   entity.in = sync::domain::ticket;

@@ -52,6 +52,8 @@ std::vector<row> one_of_each(random_rows& random) {
       [&](auto& out, auto key) { encode_conflict(out, key, conflict); });
   const auto told = random.notification();
   add(keys::notification(tenant, told.at), [&](auto& out, auto key) { encode_notification(out, key, told); });
+  const auto hour = random.analytics();
+  add(keys::analytics(tenant, hour.hour), [&](auto& out, auto key) { encode_analytics(out, key, hour); });
   const auto feed = random.feed_row();
   add(keys::feed(tenant, feed.key), [&](auto& out, auto key) { encode_feed_row(out, key, feed); });
   const auto remembered = random.idempotency();
@@ -122,6 +124,12 @@ TEST_CASE("every struct comes back as it was stored") {
       const auto at = encoded(keys::notification(tenant, is.at),
                               [&](auto& out, auto key) { encode_notification(out, key, is); });
       CHECK(good(decode_notification(at.key, at.value)) == is);
+    }
+    {
+      const auto is = random.analytics();
+      const auto at = encoded(keys::analytics(tenant, is.hour),
+                              [&](auto& out, auto key) { encode_analytics(out, key, is); });
+      CHECK(good(decode_analytics(at.key, at.value)) == is);
     }
     {
       const auto is = random.feed_row();

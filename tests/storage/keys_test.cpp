@@ -27,6 +27,7 @@ TEST_CASE("a key is tag, tenant, table and what the table adds, big-endian") {
   CHECK(to_hex(keys::open_conflict(tenant, 1).view()) == "100102030405060708090000000000000001");
   CHECK(to_hex(keys::conflict(tenant, 1).view()) == "1001020304050607080a0000000000000001");
   CHECK(to_hex(keys::notification(tenant, 1).view()) == "1001020304050607080b0000000000000001");
+  CHECK(to_hex(keys::analytics(tenant, 488'627).view()) == "1001020304050607080c000774b3");
   CHECK(to_hex(keys::feed(tenant, 0x1122334455667788).view()) == "100102030405060708101122334455667788");
   CHECK(to_hex(keys::idempotency(tenant, 1, 2, "k").view()) == "1001020304050607081100000001000000026b");
   CHECK(to_hex(keys::operation(tenant, 1, 2, "k").view()) == "1001020304050607081200000001000000026b");
@@ -53,6 +54,7 @@ TEST_CASE("every key parses back to its parts") {
     CHECK(parsed(keys::policy(hash, in)).domain == in);
     CHECK(parsed(keys::user(hash, user)).user == user);
     CHECK(parsed(keys::device(hash, device)).device == device);
+    CHECK(parsed(keys::analytics(hash, user)).hour == user);
     CHECK(parsed(keys::device_by_owner(hash, user, device)).user == user);
     CHECK(parsed(keys::device_by_owner(hash, user, device)).device == device);
     for (const auto& key : {keys::open_conflict(hash, at), keys::conflict(hash, at),
@@ -129,7 +131,8 @@ TEST_CASE("an id that is longer than a key makes the key unfit") {
 TEST_CASE("every table has a name") {
   for (const auto in : {table::counters, table::swept, table::policy, table::user_by_name, table::user,
                         table::device_by_name, table::device_by_owner, table::device, table::open_conflict,
-                        table::conflict, table::notification, table::feed, table::idempotency, table::operation, table::entity})
+                        table::conflict, table::notification, table::analytics,
+                        table::feed, table::idempotency, table::operation, table::entity})
     CHECK(to_string(in) != "unknown");
   CHECK(to_string(static_cast<table>(0)) == "unknown");
 }

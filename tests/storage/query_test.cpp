@@ -19,6 +19,8 @@ struct asked {
   sync::rule_settings rules;
   directory names;
   std::string online = "tablet-a";
+  instant now = sample_time;
+  sync::node_load load;
 
   asked() {
     store_writes(*env, "acme", sample_tenant("acme"));
@@ -35,7 +37,8 @@ struct asked {
     tenant_store store(snapshot, "acme");
     query_setting setting;
     setting.rules = &rules;
-    setting.now = sample_time;
+    setting.now = now;
+    setting.load = load;
     setting.online = [&](std::string_view device) { return device == online; };
     return answer_query(store, names, who, what, setting);
   }
@@ -353,6 +356,90 @@ TEST_CASE("an administrator may count the devices that something is meant for") 
   CHECK(count({}, "phone-b") == 0);
   const sync::caller ann{"acme", "ann", {}, false, false};
   CHECK(is.refusal(ann, sync::count_devices{}) == error_code::forbidden);
+}
+
+TEST_CASE("a user's health is that of its devices, with the tenant's durations of late") {
+  asked is;
+  auto phone = sample_device("phone-a", 1, 1);
+  phone.sync_count = 1;
+  phone.failed_sync_count = 1;
+  phone.last_sync_at = sample_time;
+  auto tablet = sample_device("tablet-a", 2, 1);
+  tablet.active = false;
+  is.store({phone, tablet});
+  const auto health = is.get<sync::sync_health>("ann", sync::get_sync_health{});
+  CHECK(health.of.status == "unhealthy");
+  CHECK(health.of.last_sync_at == sample_time);
+  REQUIRE(health.active_devices.size() == 1);
+  CHECK(health.active_devices[0].is.id == "phone-a");
+  CHECK(health.average_ms == 1.0);
+  CHECK(*health.p95_ms >= 1.0);
+  const auto stranger = is.get<sync::sync_health>("nobody", sync::get_sync_health{});
+  CHECK(stranger.of.status == "healthy");
+  CHECK(stranger.active_devices.empty());
+}
+
+TEST_CASE("a device's queue is what waits for it, unhealthy when it is long or urgent and old") {
+  asked is;
+  auto queue = is.get<sync::queue_status>("ann", sync::get_queue_status{"tablet-a"});
+  CHECK(queue.device_id == "tablet-a");
+  CHECK(queue.pending == 7);
+  CHECK(queue.high_priority == 2); // the alerts of c7 and c8
+  CHECK(queue.estimated_seconds == doctest::Approx(7 / sync::changes_per_second));
+  CHECK(queue.healthy);
+  // By now those have waited for longer than they should.
+  is.now = sample_time + sync::healthy_wait_ms_max + 1;
+  CHECK(!is.get<sync::queue_status>("ann", sync::get_queue_status{"tablet-a"}).healthy);
+  auto tablet = sample_device("tablet-a", 2, 1);
+  tablet.acknowledged = 11;
+  is.store({tablet});
+  queue = is.get<sync::queue_status>("ann", sync::get_queue_status{"tablet-a"});
+  CHECK(queue.pending == 1);
+  CHECK(queue.healthy);
+  const sync::caller bob{"acme", "bob", {}, false, false};
+  CHECK(is.refusal(bob, sync::get_queue_status{"tablet-a"}) == error_code::forbidden);
+  CHECK(is.refusal(bob, sync::get_queue_status{"nothing"}) == error_code::not_found);
+}
+
+TEST_CASE("the advice rests on the load that was handed in") {
+  asked is;
+  CHECK(is.get<sync::sync_advice>("ann", sync::get_sync_advice{}).sync_now);
+  is.load.commands_waiting = 50'000;
+  CHECK(!is.get<sync::sync_advice>("ann", sync::get_sync_advice{}).sync_now);
+}
+
+TEST_CASE("hours are an administrator's to read, within bounds") {
+  asked is;
+  const auto hour = sync::hour_of(sample_time);
+  sync::write_list writes;
+  for (std::int64_t back = 1; back <= 4; back += 3) {
+    sync::analytics_hour one;
+    one.hour = hour - back;
+    one.requests = back;
+    writes.emplace_back(one);
+  }
+  is.store(writes);
+  const auto hours = [&](instant from, instant to) {
+    std::vector<std::int64_t> requests;
+    for (const auto& one :
+         is.get<std::vector<sync::analytics_hour>>("root", sync::get_analytics{from, to}, true))
+      requests.push_back(one.requests);
+    return requests;
+  };
+  using list = std::vector<std::int64_t>;
+  CHECK(hours(sample_time + -10 * sync::hour_ms, sample_time + sync::hour_ms) == list{4, 1, 3});
+  CHECK(hours(sample_time + -10 * sync::hour_ms, sample_time) == list{4, 1});
+  CHECK(hours(sample_time + -sync::hour_ms, sample_time + sync::hour_ms) == list{1, 3});
+  CHECK(hours(sample_time, sample_time).empty());
+  auto root = sync::caller{"acme", "root", {}, true, false};
+  CHECK(is.refusal(root, sync::get_analytics{sample_time, sample_time + -sync::hour_ms}) ==
+        error_code::bad_user_input);
+  CHECK(is.refusal(root, sync::get_analytics{sample_time, sample_time + 91 * 24 * sync::hour_ms}) ==
+        error_code::bad_user_input);
+  root.is_admin = false;
+  CHECK(is.refusal(root, sync::get_analytics{sample_time, sample_time}) == error_code::forbidden);
+  root.is_operator = true;
+  CHECK(is.ask(root, sync::get_analytics{sample_time, sample_time}).ok());
 }
 
 TEST_CASE("policies are those in force, of every domain that has conflicts") {

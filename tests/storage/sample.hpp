@@ -123,6 +123,13 @@ inline sync::write_list sample_tenant(const std::string& name) {
   told.text = "hello";
   told.created_at = sample_time;
   told.at = 12;
+  sync::analytics_hour hour;
+  hour.hour = sync::hour_of(sample_time);
+  hour.requests = 3;
+  hour.succeeded = 2;
+  hour.duration_sum_us = 3'000;
+  hour.durations[sync::analytics_hour::bucket_of(1'000)] = 3;
+  hour.devices.add("phone-a");
   const digest128 digest{1, 2};
   return {sync::tenant_counters{name, 2, 3, 12},
           sync::put_swept_position{1},
@@ -142,6 +149,7 @@ inline sync::write_list sample_tenant(const std::string& name) {
           c8,
           c11,
           told,
+          hour,
           sync::feed_row{4, {slot_of(v1), slot_of(t1)}},
           sync::feed_row{8, {slot_of(j1), slot_of(j2), slot_of(c7)}},
           sync::feed_row{12, {slot_of(t2), slot_of(c8), slot_of(c11), note}},

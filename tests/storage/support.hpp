@@ -218,6 +218,23 @@ class random_rows {
         made.domains.push_back({one_of(sync::domain::work_order), i32(), time(), i64()});
     return made;
   }
+  sync::analytics_hour analytics() {
+    sync::analytics_hour made;
+    made.hour = u32();
+    made.requests = i64();
+    made.succeeded = i64();
+    made.replayed = i64();
+    made.conflicts_by_policy = i64();
+    made.conflicts_opened = i64();
+    made.bytes = i64();
+    made.duration_sum_us = i64();
+    for (auto& one : made.durations)
+      if (coin()) one = i64();
+    for (auto& one : made.domains)
+      if (coin()) one = {i64(), i64(), i64(), i64()};
+    for (auto n = below(coin() ? 10 : 2000); n > 0; --n) made.devices.add(text(20));
+    return made;
+  }
   sync::notification notification() {
     sync::notification made;
     made.at = u64();

@@ -282,6 +282,30 @@ TEST_CASE("what expired is collected a few rows at a time") {
   CHECK(other.find_operation(1, 1, "op-1"));
 }
 
+TEST_CASE("hours of analytics are found, listed, and collected when they are old") {
+  sample with;
+  tenant_store store(with.snapshot, "acme");
+  const auto hour = sync::hour_of(sample_time);
+  REQUIRE(store.find_analytics(hour));
+  CHECK(store.find_analytics(hour)->requests == 3);
+  CHECK(!store.find_analytics(hour - 1));
+  CHECK(store.analytics(0, hour, 10).empty());
+  CHECK(store.analytics(0, hour + 1, 10).size() == 1);
+  CHECK(store.analytics(hour + 1, hour + 9, 10).empty());
+  sync::write_list gone;
+  store.collect_old_analytics(hour, 10, gone);
+  CHECK(gone.empty());
+  store.collect_old_analytics(hour + 1, 0, gone);
+  CHECK(gone.empty());
+  store.collect_old_analytics(hour + 1, 10, gone);
+  REQUIRE(gone.size() == 1);
+  CHECK(std::get<sync::delete_analytics>(gone[0]).hour == hour);
+  store_writes(*with.env, "acme", gone);
+  good(with.snapshot.renew());
+  CHECK(!store.find_analytics(hour));
+  CHECK(!store.failure());
+}
+
 TEST_CASE("the store follows its snapshot when that is renewed") {
   sample with;
   tenant_store store(with.snapshot, "acme");

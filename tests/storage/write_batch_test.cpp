@@ -45,7 +45,7 @@ sync::write_list random_writes(random_rows& random) {
   sync::write_list writes;
   for (auto n = random.below(30); n > 0; --n) {
     // Few identities, so that puts and deletions meet.
-    switch (random.below(17)) {
+    switch (random.below(19)) {
     case 0: writes.emplace_back(random.counters()); break;
     case 1: {
       auto is = random.entity();
@@ -99,6 +99,13 @@ sync::write_list random_writes(random_rows& random) {
       break;
     }
     case 15: writes.emplace_back(sync::delete_notification{random.below(8)}); break;
+    case 16: {
+      auto is = random.analytics();
+      is.hour = static_cast<std::int64_t>(random.below(8));
+      writes.emplace_back(is);
+      break;
+    }
+    case 17: writes.emplace_back(sync::delete_analytics{static_cast<std::int64_t>(random.below(8))}); break;
     default: writes.emplace_back(sync::put_swept_position{random.u64()}); break;
     }
   }
@@ -141,6 +148,8 @@ TEST_CASE("a write becomes the rows of its tables") {
   told.id = "n5";
   CHECK(keys_of(told) == names{"+notification"});
   CHECK(keys_of(sync::delete_notification{5}) == names{"-notification"});
+  CHECK(keys_of(sync::analytics_hour{}) == names{"+analytics"});
+  CHECK(keys_of(sync::delete_analytics{5}) == names{"-analytics"});
 
   sync::device device;
   device.id = "d";

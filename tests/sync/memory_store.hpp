@@ -25,13 +25,14 @@ class memory_store final : public store {
   std::map<record_id, operation_record> operations;
   std::map<position, feed_row> feed;
   std::map<position, notification> notifications;
+  std::map<std::int64_t, analytics_hour> hours;
   position swept = 0;
 
   bool operator==(const memory_store& other) const {
     return counts == other.counts && entities == other.entities && conflicts == other.conflicts &&
            devices == other.devices && users == other.users && policies == other.policies &&
            idempotency == other.idempotency && operations == other.operations && feed == other.feed &&
-           notifications == other.notifications && swept == other.swept;
+           notifications == other.notifications && hours == other.hours && swept == other.swept;
   }
 
   void apply(const write_list& writes) {
@@ -49,6 +50,8 @@ class memory_store final : public store {
   void put(const feed_row& row) { feed[row.key] = row; }
   void put(const notification& row) { notifications[row.at] = row; }
   void put(const delete_notification& row) { notifications.erase(row.at); }
+  void put(const analytics_hour& row) { hours[row.hour] = row; }
+  void put(const delete_analytics& row) { hours.erase(row.hour); }
   void put(const delete_entity& row) { entities.erase({row.in, row.owner, row.id}); }
   void put(const delete_feed_row& row) { feed.erase(row.key); }
   void put(const delete_conflict& row) { conflicts.erase(row.first_at); }
