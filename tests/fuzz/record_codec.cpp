@@ -69,6 +69,7 @@ void row(std::string_view key, std::string_view value) {
     look_at(decode_notification(key, value)->data);
     return;
   }
+  case table::analytics: return again<sync::analytics_hour>(key, value, encode_analytics, decode_analytics);
   case table::feed: return again<sync::feed_row>(key, value, encode_feed_row, decode_feed_row);
   case table::idempotency:
     return again<sync::idempotency_record>(key, value, encode_idempotency, decode_idempotency);

@@ -2,8 +2,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { check, documents, edit, phone, post, sleep, startNode, unique, voiceItem } from './harness.mjs';
+import { after, test } from 'node:test';
+import { check, documents, edit, killAll, phone, post, sleep, startNode, unique, voiceItem } from './harness.mjs';
+
+after(killAll); // also when a test failed
 
 const page = 4096;
 const seeds = Number(process.env.MOORING_DAMAGE_SEEDS ?? 60);
@@ -123,6 +125,9 @@ test('who meets damage hears INTERNAL and a request id, and the log has why unde
   assert.equal(refused.extensions.code, 'INTERNAL');
   assert.match(refused.extensions.requestId, /^[0-9a-f]+$/);
   assert.ok(!/row|checksum|damage/i.test(refused.message), refused.message);
+  // The log is written by a thread of its own, a moment later.
+  await node.logged(new RegExp(`request ${refused.extensions.requestId}: Query`));
+  await node.logged(new RegExp(`request ${refused.extensions.requestId}: tenant`));
   const lines = node.log.split('\n').filter(line => line.includes(`request ${refused.extensions.requestId}: `));
   assert.ok(lines.some(line => /error +request [0-9a-f]+: Query\.entity: .*(damaged|checksum)/.test(line)), node.log);
   assert.ok(lines.some(line => /tenant acme: a query met damage/.test(line)), node.log);
