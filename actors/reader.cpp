@@ -1,5 +1,10 @@
 #include "actors/reader.hpp"
 
+#include <stdlib.h>
+
+#include <algorithm>
+#include <thread>
+
 #include <caf/all.hpp>
 
 #include "actors/inspection.hpp"
@@ -51,11 +56,21 @@ class reader_state {
     setting.rules = &around_.settings.rules;
     setting.now = around_.time->now();
     setting.online = [&](std::string_view device) { return around_.connections->online(request.who.tenant, device); };
+    if (std::holds_alternative<sync::get_sync_advice>(request.what)) setting.load = load(); // asks the system
     auto answer = storage::answer_query(store, names_, request.who, request.what, setting);
     if (!answer && answer.failure().code == error_code::internal)
       log::error("request {:x}: tenant {}: a query met damage: {}", request.request_id, request.who.tenant,
                  answer.failure().message);
     return answer;
+  }
+
+  sync::node_load load() const {
+    sync::node_load out;
+    out.commands_waiting = around_.counters->commands_waiting.load(std::memory_order_relaxed);
+    double of_the_last_minute = 0;
+    if (::getloadavg(&of_the_last_minute, 1) == 1)
+      out.busy = of_the_last_minute / std::max(1u, std::thread::hardware_concurrency());
+    return out;
   }
 
   reader_actor::pointer self_;

@@ -167,6 +167,7 @@ void tenant_state::decide(command_ptr request) {
   std::uint64_t sequence = sent_; // a replay waits for nothing but what it repeats
   const bool wrote = !writes->empty();
   if (wrote) {
+    if (const auto now = around_.time->now(); analytics_.is_due(now)) analytics_.take(now, *writes);
     auto batch = storage::write_batch::encode(tables_.hash(), *writes, before);
     if (!batch) return refuse(std::move(request), batch.failure());
     sequence = ++sent_;
@@ -194,10 +195,35 @@ void tenant_state::answer(command_ptr request) {
         counters.items_failed.fetch_add(static_cast<std::uint64_t>(upload->overall.failed_items), std::memory_order_relaxed);
         count_conflicts(*upload);
       }
+      count_upload(*request, *upload);
     }
   if (request->device) self_->send(request->device, command_decided{});
   const auto to = request->reply_to;
   self_->send(to, command_done{std::move(request)});
+}
+
+void tenant_state::count_upload(const command_request& request, const sync::upload_answer& answer) {
+  const auto* const what = std::get_if<sync::upload>(&request.what);
+  if (what == nullptr) return;
+  const auto now = around_.time->now();
+  if (!std::exchange(analytics_resumed_, true) && setting_.snapshot->make_current()) {
+    if (const auto stored = tables_.find_analytics(sync::hour_of(now))) analytics_.resume(*stored);
+    if (const auto damage = tables_.failure()) {
+      log::error("tenant {}: what was counted in this hour cannot be read: {}", tenant_, damage->message);
+      tables_.clear_failure();
+    }
+  }
+  analytics_.count(*what, answer, static_cast<std::int64_t>(answer.overall.duration_ms * 1000), now);
+}
+
+// When no command comes that takes it along.
+void tenant_state::write_analytics() {
+  sync::write_list writes;
+  analytics_.take(around_.time->now(), writes);
+  auto batch = storage::write_batch::encode(tables_.hash(), writes, {});
+  if (!batch) return;
+  overlay_.add(++sent_, writes);
+  setting_.batches->add(setting_.writer, self_, sent_, batch->take());
 }
 
 void tenant_state::count_conflicts(const sync::upload_answer& answer) {
@@ -351,6 +377,7 @@ void tenant_state::housekeeping() {
     if (entry.actor && now - entry.used_us > idle_us) self_->send(entry.actor, stop_if_idle{});
   const bool idle = waiting_.empty() && reads_waiting_.empty() && watchers_.empty() && applied_ == sent_ && !settling_ &&
                     now - used_us_ > around_.settings.idle_timeout_ms * 1000;
+  if (!settling_ && analytics_.has_news() && (idle || analytics_.is_due(around_.time->now()))) return write_analytics();
   if (!idle || asking_to_stop_) return;
   asking_to_stop_ = true;
   self_->send(setting_.directory, may_stop{});
@@ -377,6 +404,8 @@ void tenant_state::sweep() {
       if (auto one = storage::to_slot(slot); sync::has_expired(one, now, rules)) seen.feed.push_back({one.at, {std::move(one)}});
       return ++looked_at < rows_per_sweep;
     });
+  if (sweep_resume_.empty())
+    tables_.collect_old_analytics(sync::hour_of(now) - sync::analytics_hours_max, rows_per_sweep, writes);
   auto more = sync::decide_sweep(**store, seen, tables_.swept(), now, rules);
   writes.insert(writes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   if (tables_.failure()) {

@@ -28,6 +28,7 @@
 #include "actors/snapshot_lease.hpp"
 #include "actors/surroundings.hpp"
 #include "storage/tenant_store.hpp"
+#include "sync/analytics.hpp"
 #include "sync/overlay.hpp"
 
 namespace mooring::actors {
@@ -70,6 +71,8 @@ class tenant_state {
   void answer(command_ptr request);
   void refuse(command_ptr request, error why);
   void count_conflicts(const sync::upload_answer& answer);
+  void count_upload(const command_request& request, const sync::upload_answer& answer);
+  void write_analytics();
   device_actor device_of(const std::string& id);
 
   // commits
@@ -110,6 +113,8 @@ class tenant_state {
 
   storage::tenant_store tables_;
   sync::overlay overlay_;
+  sync::analytics analytics_;
+  bool analytics_resumed_ = false; // what is stored of the hour was added
   std::uint64_t sent_ = 0;      // sequence of the last batch sent and not refused
   std::uint64_t committed_ = 0; // … that is durable
   std::uint64_t applied_ = 0;   // … that is in the tables

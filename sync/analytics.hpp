@@ -26,6 +26,7 @@ class analytics {
 
   // Something was counted, and the last writing is a minute ago or the hour is over.
   bool is_due(instant now) const;
+  bool has_news() const { return counted_ || !ended_.empty(); }
   // The rows to put; empty when nothing was counted since.
   void take(instant now, write_list& out);
 

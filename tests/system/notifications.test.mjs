@@ -128,6 +128,54 @@ test('policies, deactivations and conflicts are told, and the device that lost i
   await node.stop();
 });
 
+const health = '{ syncHealth { status successRate avgLatencyMs p95LatencyMs conflictRate lastSyncAt activeDevices { deviceId online } } }';
+const queue = 'query($id: ID!) { queueStatus(deviceId: $id) { deviceId pending highPriority estimatedSeconds healthy } }';
+const advice = '{ optimalSyncTime { syncNow waitSeconds load reason } }';
+const analytics = `query($from: DateTime!, $to: DateTime!) { syncAnalytics(from: $from, to: $to) { hour requests successfulRequests
+  replayedRequests avgLatencyMs p95LatencyMs conflictsAutoResolved conflictsOpened bytes devices domains { domain items failedItems conflicts } } }`;
+
+test('health, queues, advice and the hours are told from what happened, also after kill -9', async () => {
+  const node = await startNode();
+  const { boss, a1, b1 } = await crew(node, [['boss', 'root', ['admin']], ['a1', 'ann'], ['b1', 'bob']]);
+  const from = new Date(Date.now() - 3_600_000).toISOString(), to = new Date(Date.now() + 3_600_000).toISOString();
+  await phone(a1, 'a1').edit(edit('t1', { a: 1 }));
+  await phone(b1, 'b1').edits([high('t1', { a: 2 }, { baseVersion: 1 }), edit('k1', {}, { domain: 'TICKET' })]);
+  await phone(a1, 'a1').edit(edit('never', null, { operation: 'DELETE' }));
+  assert.deepEqual((await a1.ask(queue, { id: 'a1' })).queueStatus, { deviceId: 'a1', pending: 2, highPriority: 1, estimatedSeconds: 0.0002, healthy: true });
+  const said = (await a1.ask(advice)).optimalSyncTime;
+  assert.equal(said.syncNow, said.waitSeconds === 0);
+  assert.ok(said.load >= 0 && said.load <= 1);
+  // All that was counted is written after a moment, or with a later upload, at most a minute late.
+  const hour = async client => {
+    const rows = (await client.ask(analytics, { from, to })).syncAnalytics;
+    const sum = name => rows.reduce((total, row) => total + row[name], 0);
+    return { rows, requests: sum('requests'), successful: sum('successfulRequests') };
+  };
+  let seen;
+  for (let tries = 0; tries < 100 && (seen = await hour(boss)).requests === 0; ++tries) await sleep(100);
+  assert.ok(seen.requests >= 1);
+  assert.ok(seen.rows[0].p95LatencyMs > 0 && seen.rows[0].devices >= 1 && seen.rows[0].bytes > 0);
+  assert.ok(seen.rows[0].domains.some(one => one.domain === 'TASK' && one.items >= 1));
+  const mine = (await a1.ask(health)).syncHealth;
+  assert.equal(mine.status, 'unhealthy'); // one of two
+  assert.equal(mine.successRate, 0.5);
+  assert.ok(mine.p95LatencyMs > 0);
+  assert.deepEqual(mine.activeDevices.map(one => one.deviceId), ['a1']);
+  assert.equal(await refused(a1, analytics, { from, to }), 'FORBIDDEN');
+  assert.equal(await refused(boss, analytics, { from: to, to: from }), 'BAD_USER_INPUT');
+  await node.kill();
+  await node.start();
+  const again = await node.client({ user: 'root', roles: ['admin'] });
+  const stored = await hour(again);
+  assert.ok(stored.requests >= seen.requests);
+  const later = await node.client({ user: 'ann' });
+  await phone(later, 'a1').edit(edit('t9', {}));
+  let grown;
+  for (let tries = 0; tries < 100 && (grown = await hour(again)).requests <= stored.requests; ++tries) await sleep(100);
+  assert.equal(grown.requests, stored.requests + 1);
+  await node.stop();
+});
+
 test('a device\'s sync state says what it uploaded and what waits for it', async () => {
   const node = await startNode();
   const { boss, a1, b1 } = await crew(node, [['boss', 'root', ['admin']], ['a1', 'ann'], ['b1', 'bob']]);
