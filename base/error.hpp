@@ -38,7 +38,7 @@ struct error {
   error_code code = error_code::internal;
   std::string message;
   std::string field = {};                           // the argument or item field at fault, when there is one
-  std::optional<std::int64_t> retry_after_ms = {};  // rate_limited, unavailable
+  std::optional<std::int64_t> retry_after_ms = {};  // rate_limited, unavailable, storage_full
 };
 
 } // namespace mooring

@@ -163,6 +163,119 @@ test('a full disk: uploads are refused with STORAGE_FULL, reads go on, and it he
   disk.release();
 });
 
+test('a disk that others fill to the last block in mid work: reads and retries go on, refusals come at once, nothing is lost', { skip, timeout: 120_000 }, async t => {
+  const disk = mount(makeDisk(96));
+  // What is acknowledged stays in the log as long as it may, so that the disk fills while much is not in the tables yet.
+  const node = await startNode({ data: join(disk.folder, 'data'), set: {
+    'data.disk_reserve_bytes': '8MiB', 'data.disk_reserve_share': 0.01, 'data.map_bytes_initial': '1MiB', 'data.apply_age_ms': '5s',
+    'network.threads': 2, 'limits.enabled': false } });
+  const clients = await Promise.all(Array.from({ length: 8 }, () => node.client()));
+  const acknowledged = new Map(); // key → {device, ids}
+  const refused = new Map();
+  const took = { upload: [], retry: [], read: [], changes: [] };
+  const timed = async (what, work) => {
+    const began = performance.now();
+    const answer = await work;
+    took[what].push(performance.now() - began);
+    return answer;
+  };
+  // Small and large, new entities and many versions of the same ones.
+  const upload = (client, key, { device, ids, size }) => client.run(documents.operations, {
+    key, device, operations: ids.map(id => edit(id, { filler: 'x'.repeat(size) }, { modifiedAt: '2025-09-28T12:00:00Z' })) });
+  const greedy = join(disk.folder, 'greedy');
+  const fill = (file, bytes) => {
+    try {
+      writeFileSync(file, Buffer.alloc(bytes));
+    } catch (problem) {
+      assert.equal(problem.code, 'ENOSPC');
+    }
+  };
+  let full = false, done = false, stored = 0, budget = 6 << 20; // bytes
+  const lanes = clients.map(async (client, lane) => {
+    const device = `d${lane}`, p = phone(client, device);
+    for (let i = 0; !done; ++i) {
+      const key = unique(), what = { device, ids: [`hot-${lane}-${i % 5}`, ...Array.from({ length: 1 + (i % 8) }, (_, n) => unique(`e${n}`))], size: i % 3 === 0 ? 20_000 : 300 };
+      if (!full && stored > budget) { // it shall not be us who fill it
+        await sleep(2);
+        continue;
+      }
+      const wasFull = full, answer = wasFull ? await timed('upload', upload(client, key, what)) : await upload(client, key, what);
+      if (answer.errors) {
+        assert.deepEqual(codes(answer), ['STORAGE_FULL']);
+        refused.set(key, what);
+        await sleep(5);
+      } else {
+        assert.equal(answer.data.syncOperations.replayed, false);
+        acknowledged.set(key, what);
+        stored += what.ids.length * what.size;
+      }
+      if (!wasFull) continue;
+      const mine = [...acknowledged].filter(([, one]) => one.device === device);
+      if (mine.length === 0) continue;
+      const [oldKey, old] = mine[Math.floor(Math.random() * mine.length)];
+      const again = await timed('retry', upload(client, oldKey, old));
+      assert.equal(again.data?.syncOperations.replayed, true, JSON.stringify(again.errors));
+      // Whatever was acknowledged is seen, the newest too.
+      const [, newest] = mine.at(-1);
+      assert.ok(await timed('read', p.entity('TASK', newest.ids.at(-1))), 'what was acknowledged is read');
+      const page = await timed('changes', client.run('{ changes(first: 5) { cursor hasMore } }'));
+      assert.deepEqual(codes(page), []);
+    }
+  });
+  const running = Promise.all(lanes);
+  running.catch(() => { done = true; });
+
+  try {
+    for (let wave = 0; wave < 3 && !done; ++wave) {
+      await sleep(300 + wave * 200);
+      fill(greedy, 96 << 20); // all of it, the reserve too
+      full = true;
+      await sleep(1_500);
+      full = false;
+      rmSync(greedy);
+      budget = stored + (6 << 20);
+      const before = acknowledged.size;
+      if (wave < 2) await until(() => done || acknowledged.size > before + 8, 'uploads to go through again', 15_000);
+    }
+  } finally {
+    done = true;
+  }
+  await running;
+  assert.ok(acknowledged.size > 50 && refused.size > 20, `${acknowledged.size} acknowledged, ${refused.size} refused`);
+  for (const [what, times] of Object.entries(took)) {
+    times.sort((a, b) => a - b);
+    const at = share => times[Math.min(times.length - 1, Math.floor(times.length * share))];
+    t.diagnostic(`${what} on the full disk: ${times.length}, median ${at(0.5).toFixed(1)} ms, 99% ${at(0.99).toFixed(1)} ms, longest ${at(1).toFixed(1)} ms`);
+    assert.ok(times.length > 10, what);
+    assert.ok(at(0.95) < 1_000, `${what}: ${at(0.95)} ms`);
+  }
+  assert.doesNotMatch(node.log, /loaded from disk|cannot be loaded/, 'the shard never stopped');
+
+  // The same clients' refused uploads go through, each for the first time.
+  const before = acknowledged.size;
+  for (const [key, what] of [...refused].slice(0, 20)) {
+    const answer = await until(async () => {
+      const one = await upload(clients[0], key, what);
+      return one.data && one;
+    }, 'a refused upload to go through', 15_000);
+    assert.equal(answer.data.syncOperations.replayed, false, 'it had not run');
+    acknowledged.set(key, what);
+  }
+  assert.ok(acknowledged.size >= before + 20);
+  for (const client of clients) client.close();
+  assert.equal((await node.stop()).code, 0, node.log);
+  const checked = check(node.data);
+  assert.equal(checked.code, 0, checked.out + checked.err);
+  await node.start();
+  const back = await node.client();
+  const { entities } = await readAll(back, { first: 200 });
+  const expected = new Set([...acknowledged.values()].flatMap(one => one.ids));
+  assert.deepEqual(entities.map(one => one.entityId).sort(), [...expected].sort(), 'everything that was acknowledged, and nothing else');
+  back.close();
+  assert.equal((await node.stop()).code, 0);
+  disk.release();
+});
+
 // The image as it is on the "disk" right now, without what only the kernel's caches know.
 function copyImage(image, to) {
   run('dd', `if=${image}`, `of=${to}`, 'bs=1M', 'iflag=direct', 'conv=sparse', 'status=none');
