@@ -122,12 +122,10 @@ runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::
     }
     setting.writer.number = static_cast<std::uint32_t>(n);
     setting.writer.access = &shard.access;
+    setting.writer.files = p.options.shards[n];
     setting.writer.counters = &shard.counters;
     auto& raft = setting.writer.shard;
     raft.members.shard = static_cast<std::uint32_t>(n);
-    raft.open_storage = cluster::make_lmdb_opener(
-        p.options.shards[n],
-        [&shard](const std::shared_ptr<storage::environment>& opened) { shard.access.publish(opened); });
     raft.read_rows = &cluster::read_entry_rows;
     raft.random_seed = n + 1;
     raft.apply.bytes_max = p.options.apply_bytes_max;

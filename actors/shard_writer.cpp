@@ -8,6 +8,7 @@
 
 #include "actors/inspection.hpp"
 #include "base/log.hpp"
+#include "cluster/lmdb_storage.hpp"
 #include "storage/tenants.hpp"
 
 namespace mooring::actors {
@@ -33,6 +34,11 @@ shard_writer_state::~shard_writer_state() { setting_.access->withdraw(); }
 shard_writer_actor::behavior_type shard_writer_state::behavior() {
   auto options = setting_.shard;
   options.observer = this;
+  options.open_storage =
+      cluster::make_lmdb_opener(setting_.files, [this](const std::shared_ptr<storage::environment>& opened) {
+        setting_.access->withdraw();
+        held_back_ = opened;
+      });
   auto opened = cluster::shard::open(options);
   // After a failure of the writer before this one, readers still hold the environment for the moment of their query.
   for (int tries = 0; !opened && opened.failure().code == error_code::unavailable && tries < open_tries; ++tries) {
@@ -47,11 +53,9 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
   shard_ = std::move(*opened);
   // What the log holds beyond the tables goes into them before anybody reads them.
   shard_->apply_now([this](result<void> done) {
-    if (done) return;
-    log::warning("shard {}: the log waits for the tables: {}", setting_.number, done.failure().message);
-    held_back_ = setting_.access->environment();
-    setting_.access->withdraw();
+    if (!done) log::warning("shard {}: the log waits for the tables: {}", setting_.number, done.failure().message);
   });
+  let_readers_in();
   setting_.counters->leading = shard_->is_leader();
   schedule_tick();
   self_->set_exit_handler([this](caf::exit_msg& message) {
@@ -194,7 +198,7 @@ void shard_writer_state::commit(const cluster::commit_measure& measure) {
   counters.commit_bytes += measure.bytes;
   counters.entries += measure.entries;
   counters.rows_applied += measure.rows_applied;
-  if (measure.rows_applied > 0) ++counters.applies;
+  counters.applies += measure.applies;
   const auto& bounds = writer_counters::bounds_us;
   ++counters.commit_latency[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), measure.micros) -
                                                      bounds.begin())];
@@ -235,6 +239,7 @@ void shard_writer_state::tick() {
   if (was_stopped_) stopped(stopped_why_);
   const bool leads = shard_->is_leader();
   if (leads && !setting_.counters->leading) (void)apply(); // after a reload: the tables first, then whoever waits
+  let_readers_in();
   setting_.counters->leading = leads;
   const auto stats = shard_->stats();
   setting_.counters->pending_bytes = stats.pending_bytes;
@@ -243,11 +248,14 @@ void shard_writer_state::tick() {
   if (stats.apply_blocked)
     for (const auto& tenant : settling_)
       self_->send(tenant, apply_blocked{{error_code::storage_full, "the disk has no room left at all", {}, 1'000}});
-  else if (held_back_ != nullptr && leads)
-    setting_.access->publish(std::exchange(held_back_, nullptr));
   if (lost_.size() > 100'000) lost_.clear(); // their mailboxes have long been worked off
   find_tenants_to_sweep();
   schedule_tick();
+}
+
+void shard_writer_state::let_readers_in() {
+  if (held_back_ == nullptr || !shard_->is_leader() || shard_->stats().pending_entries > 0) return;
+  setting_.access->publish(std::exchange(held_back_, nullptr));
 }
 
 void shard_writer_state::schedule_tick() {

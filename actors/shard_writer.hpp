@@ -47,7 +47,8 @@ struct writer_counters { // of one shard; relaxed
 
 struct writer_setting {
   std::uint32_t number = 0;            // of the shard
-  cluster::shard_options shard;        // without observer
+  storage::environment_options files;
+  cluster::shard_options shard; // without observer and storage
   shard_access* access = nullptr;
   writer_counters* counters = nullptr;
 };
@@ -78,6 +79,7 @@ class shard_writer_state final : cluster::shard_observer {
   void settle(tenant_actor tenant);
   void tick();
   void schedule_tick();
+  void let_readers_in();
   void find_tenants_to_sweep();
   inspect_answer inspect() const;
 
@@ -106,7 +108,7 @@ class shard_writer_state final : cluster::shard_observer {
   cluster::log_index applied_to_tell_ = 0;
   bool was_stopped_ = false;
   error stopped_why_;
-  // After the start on a disk without any room: readers get it when the tables hold what the log holds.
+  // Open, but not for readers yet: they get it when the tables hold what the log holds.
   std::shared_ptr<storage::environment> held_back_;
   directory_actor directory_;
   std::uint64_t sweep_from_ = 0;       // the tenant hash where the round of sweeps goes on

@@ -17,6 +17,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -110,6 +111,10 @@ void check_one(const storage::data_folder& folder, unsigned n, place& at, report
   storage::check_options which;
   which.shard = n;
   which.shards = folder.shards();
+  std::vector<storage::overlaid_row> unapplied;
+  unapplied.reserve(log.unapplied.size());
+  for (const auto& each : log.unapplied) unapplied.push_back({each.key, each.value, each.removed});
+  which.unapplied = unapplied;
   which.reading = [&](std::string_view table) { at.is(table); };
   const auto found = storage::check_shard(
       **environment, [&](const std::string& what) { tell.say(finding, what); }, which);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,10 @@ struct log_report {
   log_index last = 0;
   std::uint64_t bytes = 0;           // of the entries' bodies
   std::vector<std::string> problems; // empty: all is well
+  // What the entries behind `applied` will write to the tables, merged: sorted by key, each key once. The views
+  // point into `bodies`.
+  std::vector<row> unapplied;
+  std::unique_ptr<const std::string> bodies;
 };
 
 // Verifies checksums, hash chain, order and indices of the log and of the rows beside it, and that every

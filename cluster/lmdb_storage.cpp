@@ -66,6 +66,9 @@ class lmdb_storage final : public stable_storage {
     return where_->has_room_for(usual, most);
   }
 
+  bool hold_view() override { return where_->hold_view().ok(); }
+  void release_view() override { where_->release_view(); }
+
  private:
   result<void> attempt(const fill& changes) {
     auto writing = where_->begin_write();

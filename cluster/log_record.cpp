@@ -84,6 +84,7 @@ std::string encode_applied(const applied_state& state) {
   append_integer(row, state.term);
   append_integer(row, state.log_first);
   append_integer(row, state.chain);
+  if (state.ahead != 0) append_integer(row, state.ahead);
   seal(applied_key, row);
   return row;
 }
@@ -97,7 +98,11 @@ result<applied_state> decode_applied(std::string_view value) {
   state.term = in.integer<std::uint64_t>();
   state.log_first = in.integer<std::uint64_t>();
   state.chain = in.integer<std::uint64_t>();
+  const bool in_parts = in.left() > 0;
+  if (in_parts) state.ahead = in.integer<std::uint64_t>();
   if (!in.at_end()) return damaged("applied index", "wrong length");
+  if (in_parts && state.ahead <= state.index)
+    return damaged("applied index", fmt::format("impossible: index {}, and {} ahead of it", state.index, state.ahead));
   if (state.index == 0 || state.term == 0 || state.log_first == 0 || state.log_first > state.index + 1)
     return damaged("applied index", fmt::format("impossible: index {}, term {}, log from {}", state.index,
                                                 state.term, state.log_first));

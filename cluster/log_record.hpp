@@ -46,6 +46,9 @@ struct applied_state {
   log_term term = 0;       // of the entry at `index`
   log_index log_first = 0; // the stored log starts here; at most index + 1
   std::uint64_t chain = 0; // chain hash of the entry at log_first - 1
+  // Not 0: an apply in parts is under way, and some of the effects of the entries behind `index` up to this one are
+  // in the tables already. The tables are consistent again at this index.
+  log_index ahead = 0;
   bool operator==(const applied_state&) const = default;
 };
 

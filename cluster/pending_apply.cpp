@@ -48,13 +48,12 @@ void pending_apply::add(const std::vector<row>& rows, std::int64_t now_us) {
 
 void pending_apply::clear() {
   rows_.clear();
-  merged_ = 0;
   entries_ = 0;
   bytes_ = 0;
 }
 
-const std::vector<row>& pending_apply::merged() {
-  if (merged_ == rows_.size()) return rows_;
+std::vector<row> pending_apply::take_merged() {
+  if (rows_.empty()) return clear(), std::vector<row>();
   const auto shared = common_prefix(rows_);
   std::vector<sort_item> order(rows_.size());
   for (std::size_t i = 0; i < rows_.size(); ++i)
@@ -71,9 +70,44 @@ const std::vector<row>& pending_apply::merged() {
   unique.reserve(rows_.size());
   for (const auto& item : order)
     if (unique.empty() || unique.back().key != rows_[item.at].key) unique.push_back(rows_[item.at]);
-  rows_ = std::move(unique);
-  merged_ = rows_.size();
-  return rows_;
+  clear();
+  return unique;
+}
+
+// ── apply_in_parts ──
+
+void apply_in_parts::begin(pending_apply& what, log_index index, log_term term) {
+  entries_ = what.entries();
+  rows_ = what.take_merged();
+  written_ = 0;
+  bytes_left_ = 0;
+  for (const auto& each : rows_) bytes_left_ += each.key.size() + each.value.size();
+  index_ = index;
+  term_ = term;
+}
+
+void apply_in_parts::clear() {
+  *this = {};
+}
+
+const apply_plan& apply_in_parts::next(std::uint64_t bytes) {
+  std::size_t end = written_;
+  part_.bytes = 0;
+  for (; end < rows_.size() && part_.bytes < bytes; ++end)
+    part_.bytes += rows_[end].key.size() + rows_[end].value.size();
+  part_.rows = std::span(rows_).subspan(written_, end - written_);
+  part_.last_part = end == rows_.size();
+  part_.index = index_;
+  part_.term = term_;
+  return part_;
+}
+
+bool apply_in_parts::written() {
+  written_ += part_.rows.size();
+  bytes_left_ -= part_.bytes;
+  const bool all = part_.last_part;
+  if (all) clear();
+  return all;
 }
 
 } // namespace mooring::cluster

@@ -166,11 +166,14 @@ int raft_io_adapter::append(raft_io_append* request, const raft_entry* entries, 
                             raft_io_append_cb done) {
   if (!failure_) {
     entries_.clear();
-    for (unsigned i = 0; i < count; ++i)
+    std::uint64_t bytes = 0;
+    for (unsigned i = 0; i < count; ++i) {
       entries_.push_back({entries[i].term,
                           entries[i].type == RAFT_COMMAND ? entry_type::command : entry_type::barrier,
                           view_of(entries[i].buf)});
-    const auto* plan = host_.plan_for_append();
+      bytes += entries_.back().body.size();
+    }
+    const auto* plan = host_.plan_for_append(bytes);
     auto written = store_.append(entries_, plan);
     if (!written && plan && written.failure().code == error_code::storage_full) {
       plan = nullptr; // the entry alone may still fit

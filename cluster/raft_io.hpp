@@ -32,8 +32,8 @@ namespace mooring::cluster {
 class raft_io_host {
  public:
   virtual ~raft_io_host() = default;
-  // The plan that shall ride with the append being made, or nullptr.
-  virtual const apply_plan* plan_for_append() = 0;
+  // The plan that shall ride with the append of `bytes` being made, or nullptr.
+  virtual const apply_plan* plan_for_append(std::uint64_t bytes) = 0;
   virtual void plan_became_durable() = 0;
   // In drain(): brings tables and applied index up to what raft has applied, for a snapshot of them.
   virtual result<void> apply_all() = 0;

@@ -118,8 +118,8 @@ result<bool> read_replica(stable_storage& from, replica_contents& out, std::vect
     return true;
   });
   if (!scanned) return scanned.failure();
-  if (!sink.must_stop() && out.applied.index >= expected)
-    sink.add(fmt::format("log: ends at {}, but {} was applied", expected - 1, out.applied.index));
+  if (const auto needed = std::max(out.applied.index, out.applied.ahead); !sink.must_stop() && needed >= expected)
+    sink.add(fmt::format("log: ends at {}, but {} was applied", expected - 1, needed));
   if (sink.must_stop()) return *sink.first();
   return true;
 }
@@ -144,7 +144,7 @@ result<void> replica_store::bootstrap(const identity& who) {
   // 1, the same on every member. So the log starts at 2 everywhere and no configuration entry is ever
   // replicated.
   const hard_state hard{1, 0};
-  const applied_state applied{1, 1, 2, 0};
+  const applied_state applied{1, 1, 2, 0, 0};
   auto done = commit({}, [&](stable_writer& out) -> result<void> {
     if (auto put = out.put(hard_state_key, encode_hard_state(hard)); !put) return put;
     if (auto put = out.put(applied_key, encode_applied(applied)); !put) return put;
@@ -198,8 +198,13 @@ log_term replica_store::term_of(log_index index) const {
 }
 
 applied_state replica_store::after(const apply_plan& plan) const {
-  MOORING_CHECK(plan.index >= applied_.index && plan.index <= last_index(),
+  MOORING_CHECK(plan.index >= applied_.index && plan.index >= applied_.ahead && plan.index <= last_index(),
                 "the applied index moves along the log");
+  if (!plan.last_part) {
+    auto under_way = applied_;
+    under_way.ahead = plan.index;
+    return under_way;
+  }
   auto first = plan.index + 1;
   std::uint64_t kept_bytes = 0;
   while (first > applied_.log_first && plan.index + 1 - first < options_.keep_entries) {
@@ -207,7 +212,7 @@ applied_state replica_store::after(const apply_plan& plan) const {
     if (kept_bytes > options_.keep_bytes) break;
     --first;
   }
-  return {plan.index, plan.term, first, chain_before(first)};
+  return {plan.index, plan.term, first, chain_before(first), 0};
 }
 
 result<void> replica_store::write_plan(stable_writer& out, const apply_plan& plan,
@@ -216,6 +221,7 @@ result<void> replica_store::write_plan(stable_writer& out, const apply_plan& pla
     auto done = each.removed ? out.remove(each.key) : out.put(each.key, each.value);
     if (!done) return done;
   }
+  if (becomes == applied_) return {};
   if (auto put = out.put(applied_key, encode_applied(becomes)); !put) return put;
   for (auto index = applied_.log_first; index < becomes.log_first; ++index)
     if (auto removed = out.remove(log_key(index).view()); !removed) return removed;
@@ -240,6 +246,7 @@ result<void> replica_store::append(std::span<const new_entry> entries, const app
   if (plan) {
     becomes = after(*plan);
     measure.rows_applied = plan->rows.size();
+    measure.applies = plan->last_part ? 1 : 0;
     measure.bytes += plan->bytes + plan->rows.size() * row_overhead_bytes;
   }
 
@@ -279,6 +286,7 @@ result<void> replica_store::apply(const apply_plan& plan) {
   const auto becomes = after(plan);
   commit_measure measure;
   measure.rows_applied = plan.rows.size();
+  measure.applies = plan.last_part ? 1 : 0;
   measure.bytes = plan.bytes + plan.rows.size() * row_overhead_bytes;
   auto done = commit(measure, [&](stable_writer& out) { return write_plan(out, plan, becomes); });
   if (done) took_effect(becomes);
@@ -299,7 +307,7 @@ result<void> replica_store::install(std::span<const row> rows, log_index index, 
   });
   if (!read) return read;
 
-  const applied_state becomes{index, term, index + 1, chain};
+  const applied_state becomes{index, term, index + 1, chain, 0};
   commit_measure measure;
   measure.rows_applied = rows.size();
   for (const auto& each : rows) measure.bytes += each.key.size() + each.value.size() + row_overhead_bytes;

@@ -4,11 +4,11 @@
 // Invariants, on disk after every transaction:
 //   - log entries stand at log_first … last without a gap, log_first <= applied + 1, applied <= last;
 //   - each entry's row carries the hash of its predecessor's row; that of the first is in the applied row;
-//   - the tables hold exactly the effects of the entries 1 … applied.
+//   - the tables hold the effects of the entries 1 … applied, and nothing else unless `applied.ahead` says so.
 // So entries that were applied may go from the log, and entries that were not never do.
 //
 // Deferred apply (docs/decisions/0003-deferred-apply.md): an apply_plan may ride in the transaction of an
-// append.
+// append. It may be made in parts (0034-apply-in-parts.md): the applied index moves with the last one.
 //
 // Failures: storage_full: nothing was written. Anything else: the outcome is unknown; close and load again
 // (R5). Threads: the shard's own.
@@ -60,6 +60,7 @@ result<bool> read_replica(stable_storage& from, replica_contents& out,
 // Writes to the tables that bring them from the applied index to `index`.
 struct apply_plan {
   std::span<const row> rows; // sorted by key, each key once
+  bool last_part = true;     // false: more rows follow before the tables are at `index`
   log_index index = 0;
   log_term term = 0;
   std::uint64_t bytes = 0; // of keys and values
@@ -75,6 +76,7 @@ struct commit_measure {
   std::uint64_t bytes = 0;
   std::uint64_t entries = 0;      // appended to the log
   std::uint64_t rows_applied = 0; // written to the tables
+  std::uint64_t applies = 0;      // 1: it moved the applied index
   std::int64_t micros = 0;        // of the whole transaction, flush included
 };
 

@@ -117,25 +117,33 @@ struct shard::impl final : raft_io_host {
 
   // ── deferred apply ──
 
+  bool nothing_waits() const { return pending.empty() && !parts.under_way(); }
+  bool may_apply() const { return !blocked && applied_by_raft() >= live->store->applied().ahead; }
   bool apply_due() const;
-  const apply_plan& make_plan();
-  result<void> apply_pending() { return pending.empty() ? result<void>{} : apply(); }
-  result<void> apply();
-  void after_apply();
+  void begin_parts();
+  const apply_plan& next_part(std::uint64_t bytes);
+  result<void> apply_part(std::uint64_t bytes);
+  void part_became_durable();
+  result<void> apply_pending();
   bool has_room(std::size_t bytes, std::size_t rows);
   result<void> room_for_entry(std::size_t bytes, std::size_t rows);
 
   // raft_io_host
-  const apply_plan* plan_for_append() override { return !blocked && apply_due() ? &make_plan() : nullptr; }
+  const apply_plan* plan_for_append(std::uint64_t bytes) override;
   void plan_became_durable() override {
     ++stats.applies_with_append;
-    after_apply();
+    part_became_durable();
   }
   result<void> apply_all() override {
-    return live->store->applied().index < applied_by_raft() ? apply() : result<void>{};
+    if (auto done = apply_pending(); !done || live->store->applied().index == applied_by_raft()) return done;
+    begin_parts(); // barriers behind the last command count as applied: the snapshot covers them
+    return apply_pending();
   }
   void snapshot_installed() override {
     pending.clear();
+    parts.clear();
+    half_done = false;
+    if (std::exchange(view_held, false)) live->storage->release_view();
     blocked = false;
     ++stats.snapshots_installed;
     installed = live->store->applied().index;
@@ -176,8 +184,11 @@ struct shard::impl final : raft_io_host {
 
   pending_apply pending;
   std::uint64_t bytes_since_snapshot = 0; // of bodies, in raft's log in memory
-  apply_plan plan;
-  bool blocked = false; // the disk was full
+  apply_in_parts parts;
+  bool view_held = false;
+  bool half_done = false; // an apply in parts of an earlier life: the tables are consistent when the next one is done
+  std::int64_t part_at_us = 0; // when the last part was written
+  bool blocked = false;        // the disk was full
   std::int64_t retry_at_us = 0;
   bool in_raft = false; // inside a call into raft: nothing may call it again
   std::optional<log_index> installed;
@@ -204,6 +215,8 @@ result<void> shard::impl::start() {
     stats.commit_micros += measure.micros;
     stats.entries += measure.entries;
     stats.rows_applied += measure.rows_applied;
+    stats.applies += measure.applies;
+    if (measure.rows_applied > 0) ++stats.apply_parts;
     options.observer->commit(measure);
   };
   next->store.emplace(*next->storage, std::move(store_options));
@@ -252,6 +265,7 @@ result<void> shard::impl::start() {
     return 0;
   };
 
+  half_done = next->store->applied().ahead != 0;
   live = std::move(next);
   why_stopped.reset();
   blocked = false;
@@ -284,10 +298,12 @@ void shard::impl::close() {
   if (!live) return;
   // Views into raft's log die with it.
   pending.clear();
+  parts.clear();
   bytes_since_snapshot = 0;
   proposal_body = nullptr;
   if (live->raft_is_open) raft_close(&live->raft, nullptr); // our close completes at once
   live.reset();
+  view_held = false;
   elected = barrier_passed = leading = false;
 }
 
@@ -343,7 +359,7 @@ void shard::impl::notice_role() {
   if (elected && barrier_passed && !leading) {
     // Whoever leads answers from the tables: all that was committed before goes there first. When the disk is
     // full this waits, and tick() tries again.
-    if (pending.empty() || (!blocked && apply_pending().ok())) {
+    if (nothing_waits() || (!blocked && apply_pending().ok())) {
       leading = true;
       options.observer->leading(elected_term);
     }
@@ -466,8 +482,10 @@ void shard::impl::receive(std::string_view bytes) {
   }
   if (std::holds_alternative<install_snapshot>(decoded->body)) {
     // raft drops its log in memory, and with it the bodies of pending entries, before it asks us to install.
+    // What an earlier life of this replica began is finished when raft commits it again, or void.
     if (!has_room(bytes.size(), bytes.size() / row_bytes_usual)) return refuse("the disk is full");
-    if (const auto applied = apply_pending(); !applied) {
+    const bool wait_for_more = applied_by_raft() < live->store->applied().ahead;
+    if (const auto applied = wait_for_more ? result<void>{} : apply_pending(); !applied) {
       refuse(applied.failure().message);
       return finish_step();
     }
@@ -498,10 +516,16 @@ void shard::impl::tick() {
     finish_step();
     if (!running()) return;
   }
-  if (pending.empty() || (blocked && now < retry_at_us)) return;
-  if (blocked || apply_due() || now - pending.newest_us() >= options.apply.idle_ms * 1000) {
-    if (const auto applied = apply_pending(); !is_full(applied)) finish_step();
+  if (nothing_waits() || (blocked && now < retry_at_us)) return;
+  blocked = false;
+  if (!may_apply()) return;
+  if (!parts.under_way()) {
+    if (!apply_due() && now - pending.newest_us() < options.apply.idle_ms * 1000) return;
+    begin_parts();
+  } else if (now - part_at_us < options.apply.idle_part_ms * 1000) {
+    return;
   }
+  if (const auto applied = apply_part(options.apply.idle_part_bytes); !is_full(applied)) finish_step();
 }
 
 // ── deferred apply ──
@@ -509,7 +533,8 @@ void shard::impl::tick() {
 // Room to apply what is pending and this entry is kept free, so that what was accepted can reach the tables:
 // those who read wait for it.
 bool shard::impl::has_room(std::size_t bytes, std::size_t rows) {
-  const auto all_bytes = pending.bytes() + bytes, all_rows = pending.rows() + rows;
+  const auto all_bytes = pending.bytes() + parts.bytes_left() + bytes;
+  const auto all_rows = pending.rows() + parts.rows_left() + rows;
   const auto usual = 2 * (all_bytes + all_rows * row_bytes_usual) + room_margin_bytes;
   return live->storage->has_room_for(usual, usual + bytes + all_rows * row_bytes_most);
 }
@@ -518,8 +543,8 @@ bool shard::impl::has_room(std::size_t bytes, std::size_t rows) {
 result<void> shard::impl::room_for_entry(std::size_t bytes, std::size_t rows) {
   if (blocked) return storage_full();
   if (has_room(bytes, rows)) return {};
-  if (pending.empty()) return storage_full();
-  if (auto applied = apply(); !applied) return applied; // what waits goes first, and needs no room any more
+  if (nothing_waits()) return storage_full();
+  if (auto applied = apply_pending(); !applied) return applied; // what waits goes first, and needs no room any more
   return has_room(bytes, rows) ? result<void>{} : storage_full();
 }
 
@@ -530,21 +555,48 @@ bool shard::impl::apply_due() const {
           now_us() - pending.oldest_us() >= options.apply.age_max_ms * 1000);
 }
 
-const apply_plan& shard::impl::make_plan() {
-  plan.rows = pending.empty() ? std::span<const row>{} : pending.merged();
-  // Barriers behind the last command change no table, but count as applied: a snapshot must cover them.
-  plan.index = applied_by_raft();
-  plan.term = live->store->term_of(plan.index);
-  plan.bytes = pending.bytes();
-  return plan;
+// From now on what waits goes into the tables. Meanwhile others see them as they are now.
+// REQUIRES: nothing is under way.
+void shard::impl::begin_parts() {
+  const auto index = applied_by_raft(); // barriers behind the last command change no table, but count as applied
+  parts.begin(pending, index, live->store->term_of(index));
+  part_at_us = 0;
 }
 
-// Brings the tables to what raft has applied, in a transaction of its own. REQUIRES: not inside raft's apply.
+// The part that rides with an append: it moves on at twice the pace at which new entries come.
+const apply_plan* shard::impl::plan_for_append(std::uint64_t bytes) {
+  if (!may_apply()) return nullptr;
+  if (!parts.under_way()) {
+    if (!apply_due()) return nullptr;
+    begin_parts();
+  }
+  return &next_part(std::max(2 * bytes, options.apply.part_bytes_min));
+}
+
+const apply_plan& shard::impl::next_part(std::uint64_t bytes) {
+  const auto& part = parts.next(bytes);
+  // Nobody may see the first part without the last. (What an earlier life left half done, nobody reads yet.)
+  const bool whole = part.last_part && live->store->applied().ahead == 0;
+  if (whole || view_held || half_done) return part;
+  view_held = live->storage->hold_view();
+  return view_held ? part : parts.next(parts.bytes_left());
+}
+
+void shard::impl::part_became_durable() {
+  blocked = false;
+  part_at_us = now_us();
+  if (!parts.written()) return;
+  half_done = false;
+  if (std::exchange(view_held, false)) live->storage->release_view();
+  options.observer->applied(live->store->applied().index);
+}
+
+// One more part, in a transaction of its own. REQUIRES: parts are under way; not inside raft's apply.
 // After a storage error the step that this belongs to ends with a stop (finish_step).
-result<void> shard::impl::apply() {
-  auto done = live->store->apply(make_plan());
+result<void> shard::impl::apply_part(std::uint64_t bytes) {
+  auto done = live->store->apply(next_part(bytes));
   if (done) {
-    after_apply();
+    part_became_durable();
     return {};
   }
   if (is_full(done)) {
@@ -556,11 +608,19 @@ result<void> shard::impl::apply() {
   return unavailable("the shard stopped");
 }
 
-void shard::impl::after_apply() {
-  blocked = false;
-  ++stats.applies;
-  pending.clear();
-  options.observer->applied(live->store->applied().index);
+// Brings the tables to what raft has applied. REQUIRES: not inside raft's apply.
+result<void> shard::impl::apply_pending() {
+  if (applied_by_raft() < live->store->applied().ahead)
+    return unavailable("what was applied before the shard was loaded is not known to be committed yet");
+  if (nothing_waits()) return {};
+  for (int round = 0; round < 2; ++round) {
+    if (!parts.under_way()) {
+      if (round > 0 && pending.empty()) break;
+      begin_parts();
+    }
+    if (auto done = apply_part(parts.bytes_left()); !done) return done;
+  }
+  return {};
 }
 
 // ── the state machine of raft ──
@@ -593,7 +653,7 @@ int shard::impl::snapshot(raft_buffer** bufs, unsigned* count) {
   raft_set_snapshot_trailing(&live->raft, static_cast<unsigned>(std::max<log_index>(
                                               1, index >= first_kept ? index - first_kept + 1 : 1)));
   raft_set_snapshot_threshold(&live->raft, options.snapshot_threshold);
-  bytes_since_snapshot = pending.bytes(); // about what stays
+  bytes_since_snapshot = pending.bytes() + parts.bytes_left(); // about what stays
   *bufs = static_cast<raft_buffer*>(raft_malloc(sizeof(raft_buffer)));
   MOORING_CHECK(*bufs != nullptr, "memory for raft");
   (*bufs)[0] = {raft_malloc(1), 0};
@@ -637,8 +697,10 @@ std::int64_t shard::next_tick_us() const {
   const auto& self = *impl_;
   if (!self.running()) return self.reload_at_us;
   auto next = self.ticked_us + static_cast<std::int64_t>(self.options.heartbeat_ms) * 1000;
-  if (self.pending.empty()) return next;
+  if (self.nothing_waits()) return next;
   if (self.blocked) return std::min(next, self.retry_at_us);
+  if (!self.may_apply()) return next;
+  if (self.parts.under_way()) return std::min(next, self.part_at_us + self.options.apply.idle_part_ms * 1000);
   next = std::min(next, self.pending.oldest_us() + self.options.apply.age_max_ms * 1000);
   return std::min(next, self.pending.newest_us() + self.options.apply.idle_ms * 1000);
 }
@@ -702,9 +764,9 @@ const shard_options& shard::options() const {
 
 shard_stats shard::stats() const {
   auto now = impl_->stats;
-  now.pending_entries = impl_->pending.entries();
-  now.pending_rows = impl_->pending.rows();
-  now.pending_bytes = impl_->pending.bytes();
+  now.pending_entries = impl_->pending.entries() + impl_->parts.entries();
+  now.pending_rows = impl_->pending.rows() + impl_->parts.rows_left();
+  now.pending_bytes = impl_->pending.bytes() + impl_->parts.bytes_left();
   now.log_bytes = impl_->running() ? impl_->live->store->log_bytes() : 0;
   now.apply_blocked = impl_->blocked;
   return now;

@@ -76,6 +76,11 @@ struct apply_settings {
   std::int64_t age_max_ms = 200; // since the oldest was committed
   std::int64_t idle_ms = 20;     // since the newest was committed
   std::int64_t retry_ms = 100;   // after the disk was full
+  // What is applied goes into the tables in parts, so that no append waits long for its turn
+  // (docs/decisions/0034-apply-in-parts.md): with an append twice its size, but not less than this;
+  std::uint64_t part_bytes_min = 64u << 10;
+  std::uint64_t idle_part_bytes = 1u << 20; // and this much in a transaction of its own,
+  std::int64_t idle_part_ms = 5;            // when there was no append for so long.
 };
 
 // Rules that only the simulator switches off, to show that it would notice.
@@ -127,6 +132,7 @@ struct shard_stats {
   std::int64_t commit_micros = 0; // sum
   std::uint64_t entries = 0;      // appended to the log
   std::uint64_t rows_applied = 0; // written to the tables, after merging
+  std::uint64_t apply_parts = 0;  // transactions that wrote some of them
   std::uint64_t applies = 0;      // transactions that moved the applied index
   std::uint64_t applies_with_append = 0;
   std::uint64_t proposals = 0, proposals_refused = 0;

@@ -15,7 +15,7 @@ namespace {
 class checker {
  public:
   checker(const read_transaction& snapshot, const finding_callback& report, const check_options& options)
-      : snapshot_(snapshot)
+      : snapshot_(snapshot, options.unapplied)
       , report_(report)
       , options_(options)
       , counted_report_([this](const std::string& finding) { found(finding); }) {}
@@ -336,7 +336,7 @@ class checker {
     });
   }
 
-  const read_transaction& snapshot_;
+  overlaid_snapshot snapshot_;
   const finding_callback& report_;
   const check_options& options_;
   finding_callback counted_report_;

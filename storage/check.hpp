@@ -17,6 +17,7 @@
 
 #include "base/result.hpp"
 #include "storage/environment.hpp"
+#include "storage/overlaid_snapshot.hpp"
 
 namespace mooring::storage {
 
@@ -28,6 +29,9 @@ struct check_options {
       other_row = {};
   unsigned shard = 0,
            shards = 0; // which of how many this is; 0 of 0: not known, tenants are not asked for theirs
+  // What the log will write over the tables at the next start: they are checked as they will be then, because an
+  // apply in parts may have been interrupted. Sorted by key, each key once.
+  std::span<const overlaid_row> unapplied = {};
   std::uint64_t findings_max = 1000; // then it stops: the file is beyond help
   // Called before the rows of a table are looked at, again and again, each time another table begins; the name lives for
   // ever. For whoever has to say where a reader was when a damaged file ended it.

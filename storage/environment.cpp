@@ -144,6 +144,14 @@ struct environment::impl : std::enable_shared_from_this<environment::impl> {
   std::set<read_transaction::impl*> readers; // all that own a slot, for stats and closing
   std::multiset<std::int64_t> pins;          // start times of running copies; they hold pages, not the map
 
+  // LMDB begins a read transaction at the newest state only. So a held view is a number of them that were begun
+  // when it was; readers borrow them one at a time each. An idle one reads no page: the map may be replaced
+  // under it.
+  bool view_held = false;
+  std::uint64_t view_number = 0; // of the view that is, or was last, held
+  std::vector<MDB_txn*> view_idle;  // of the held view
+  std::vector<MDB_txn*> view_spare; // reset, for the next one
+
   std::atomic<bool> writing{false};
 
   std::atomic<std::int64_t> room_checked_ms{-1};
@@ -152,20 +160,31 @@ struct environment::impl : std::enable_shared_from_this<environment::impl> {
   std::uint64_t kept_upto = 0; // of the data file: blocks behind its end that are taken already
 
   ~impl() {
-    if (env) mdb_env_close(env);
+    if (env) close_file();
     if (registered) open_folders::instance().remove(folder_device, folder_inode);
   }
 
   std::filesystem::path data_path() const { return options.folder / "data.mdb"; }
 
-  result<void> enter() {
-    std::unique_lock lock(gate_mutex);
-    // `grow` bounds its own wait, so this one ends without a timeout.
-    gate_changed.wait(lock, [&] { return !gate_closed || closing; });
+  void close_file() {
+    for (auto* txn : view_idle) mdb_txn_abort(txn);
+    for (auto* txn : view_spare) mdb_txn_abort(txn);
+    view_idle.clear();
+    view_spare.clear();
+    mdb_env_close(std::exchange(env, nullptr));
+  }
+
+  // `grow` bounds its own wait, and so do those who borrow from a held view: this ends without a timeout.
+  template<class Also> result<void> enter(std::unique_lock<std::mutex>& lock, Also&& may_enter) {
+    gate_changed.wait(lock, [&] { return closing || (!gate_closed && may_enter()); });
     if (closing) return error{error_code::unavailable, "the environment is closing"};
     if (broken) return *broken;
     ++snapshots;
     return {};
+  }
+  result<void> enter() {
+    std::unique_lock lock(gate_mutex);
+    return enter(lock, [] { return true; });
   }
   void leave() {
     std::lock_guard lock(gate_mutex);
@@ -184,7 +203,10 @@ struct environment::impl : std::enable_shared_from_this<environment::impl> {
 
 struct read_transaction::impl {
   std::shared_ptr<environment::impl> owner;
-  MDB_txn* txn = nullptr;
+  MDB_txn* own = nullptr;      // made at the first snapshot that is not borrowed
+  MDB_txn* borrowed = nullptr; // from a held view
+  std::uint64_t borrowed_of = 0;
+  MDB_txn* txn = nullptr;      // the one of the two that is current
   mutable MDB_cursor* cursor = nullptr; // kept over park and renew
   mutable bool cursor_stale = false;
   mutable bool cursor_busy = false;
@@ -199,8 +221,49 @@ struct read_transaction::impl {
     owner->readers.erase(this);
     if (cursor) mdb_cursor_close(cursor);
     if (near) mdb_cursor_close(near);
-    if (txn) mdb_txn_abort(txn);
-    if (current && --owner->snapshots == 0) owner->gate_changed.notify_all();
+    if (current) end_snapshot();
+    if (own) mdb_txn_abort(own);
+  }
+
+  // The newest state, or the held one.
+  result<void> begin_snapshot() {
+    std::unique_lock lock(owner->gate_mutex);
+    auto entered = owner->enter(lock, [&] { return !owner->view_held || !owner->view_idle.empty(); });
+    if (!entered) return entered;
+    // Under the lock, so that hold_view() has either seen this one begin or lends it its own.
+    if (owner->view_held) {
+      txn = borrowed = owner->view_idle.back();
+      borrowed_of = owner->view_number;
+      owner->view_idle.pop_back();
+    } else {
+      const int code = own ? mdb_txn_renew(own) : mdb_txn_begin(owner->env, nullptr, MDB_RDONLY, &own);
+      if (code != 0) {
+        if (--owner->snapshots == 0) owner->gate_changed.notify_all();
+        auto failure = lmdb_error("beginning a read transaction", code);
+        if (code == MDB_READERS_FULL) failure.code = error_code::unavailable;
+        return failure;
+      }
+      txn = own;
+    }
+    current = true;
+    since_ms.store(coarse_now_ms(), std::memory_order_relaxed);
+    return {};
+  }
+  // REQUIRES: current, and the gate's mutex is held.
+  void end_snapshot() {
+    if (borrowed && owner->view_held && borrowed_of == owner->view_number) {
+      owner->view_idle.push_back(borrowed);
+      owner->gate_changed.notify_all();
+    } else if (borrowed) {
+      mdb_txn_reset(borrowed);
+      owner->view_spare.push_back(borrowed);
+    } else {
+      mdb_txn_reset(own);
+    }
+    txn = borrowed = nullptr;
+    current = false;
+    since_ms.store(0, std::memory_order_relaxed);
+    if (--owner->snapshots == 0) owner->gate_changed.notify_all();
   }
 
   // A kept cursor, made usable for the present snapshot. Null: no memory.
@@ -296,26 +359,16 @@ void read_transaction::scan_backwards(
 void read_transaction::park() {
   if (!current()) return;
   MOORING_CHECK(!impl_->cursor_busy, "no walk of this snapshot is running");
-  mdb_txn_reset(impl_->txn);
   impl_->cursor_stale = impl_->near_stale = true;
   impl_->damage = 0;
-  impl_->current = false;
-  impl_->since_ms.store(0, std::memory_order_relaxed);
-  impl_->owner->leave();
+  std::lock_guard lock(impl_->owner->gate_mutex);
+  impl_->end_snapshot();
 }
 
 result<void> read_transaction::renew() {
   if (!impl_) return error{error_code::unavailable, "a read transaction without an environment"};
   park();
-  if (auto entered = impl_->owner->enter(); !entered) return entered;
-  // The environment may have closed and taken the slot back between two uses; enter() would have said so.
-  if (const int code = mdb_txn_renew(impl_->txn); code != 0) {
-    impl_->owner->leave();
-    return lmdb_error("renewing a read transaction", code);
-  }
-  impl_->current = true;
-  impl_->since_ms.store(coarse_now_ms(), std::memory_order_relaxed);
-  return {};
+  return impl_->begin_snapshot();
 }
 
 bool read_transaction::current() const {
@@ -498,32 +551,57 @@ environment::~environment() {
   for (auto* reader : impl_->readers) {
     if (reader->cursor) mdb_cursor_close(std::exchange(reader->cursor, nullptr));
     if (reader->near) mdb_cursor_close(std::exchange(reader->near, nullptr));
-    if (reader->txn) mdb_txn_abort(std::exchange(reader->txn, nullptr));
+    if (reader->own) mdb_txn_abort(std::exchange(reader->own, nullptr));
   }
   impl_->readers.clear();
-  mdb_env_close(std::exchange(impl_->env, nullptr));
+  impl_->close_file();
   open_folders::instance().remove(impl_->folder_device, impl_->folder_inode);
   impl_->registered = false;
 }
 
 result<read_transaction> environment::begin_read() {
-  if (auto entered = impl_->enter(); !entered) return entered.failure();
-  MDB_txn* txn = nullptr;
-  if (const int code = mdb_txn_begin(impl_->env, nullptr, MDB_RDONLY, &txn); code != 0) {
-    impl_->leave();
-    auto failure = lmdb_error("beginning a read transaction", code);
-    if (code == MDB_READERS_FULL) failure.code = error_code::unavailable;
-    return failure;
-  }
   read_transaction made;
   made.impl_ = std::make_unique<read_transaction::impl>();
   made.impl_->owner = impl_;
-  made.impl_->txn = txn;
-  made.impl_->current = true;
-  made.impl_->since_ms.store(coarse_now_ms(), std::memory_order_relaxed);
+  if (auto begun = made.impl_->begin_snapshot(); !begun) return begun.failure();
   std::lock_guard lock(impl_->gate_mutex);
   impl_->readers.insert(made.impl_.get());
   return made;
+}
+
+result<void> environment::hold_view() {
+  MOORING_CHECK(!impl_->writing.load(), "no write transaction while the view is chosen");
+  std::lock_guard lock(impl_->gate_mutex);
+  MOORING_CHECK(!impl_->view_held, "one view at a time");
+  if (impl_->broken) return *impl_->broken;
+  int code = 0;
+  while (code == 0 && impl_->view_idle.size() < std::max(1u, impl_->options.view_readers)) {
+    MDB_txn* txn = nullptr;
+    if (impl_->view_spare.empty()) {
+      code = mdb_txn_begin(impl_->env, nullptr, MDB_RDONLY, &txn);
+    } else {
+      txn = impl_->view_spare.back();
+      if (code = mdb_txn_renew(txn); code == 0) impl_->view_spare.pop_back();
+    }
+    if (code == 0) impl_->view_idle.push_back(txn);
+  }
+  if (impl_->view_idle.empty()) return error{error_code::unavailable, lmdb_error("holding a view", code).message};
+  impl_->view_held = true;
+  ++impl_->view_number;
+  return {};
+}
+
+void environment::release_view() {
+  MOORING_CHECK(!impl_->writing.load(), "no write transaction while the view is released");
+  std::lock_guard lock(impl_->gate_mutex);
+  if (!impl_->view_held) return;
+  impl_->view_held = false;
+  for (auto* txn : impl_->view_idle) {
+    mdb_txn_reset(txn);
+    impl_->view_spare.push_back(txn);
+  }
+  impl_->view_idle.clear();
+  impl_->gate_changed.notify_all();
 }
 
 result<write_transaction> environment::begin_write() {

@@ -18,6 +18,11 @@
 // - a thread that holds a current snapshot does not ask for a second one (it would sit out a whole
 // grow_wait_ms);
 // - copy_to does not hold growth up: it pins its snapshot and reads through a map of its own.
+//
+// Changes in parts: between hold_view() and release_view() every snapshot that begins shows the state as of
+// hold_view(), so the writer may commit a large change part by part, with small commits in between that
+// somebody waits for, and nobody reads it half done. Copies (copy_to, copy_into) take what is committed.
+//
 // Readers older than reader_age_max_ms are counted in stats().readers_overdue.
 //
 // Durability: a commit that returned ok is on disk (fdatasync of data, O_DSYNC of the meta page). A commit
@@ -51,6 +56,7 @@ struct environment_options {
   unsigned readers_max = 512;
   std::int64_t reader_age_max_ms = 10'000; // an older read transaction is reported as overdue
   std::int64_t grow_wait_ms = 2'000;       // how long grow() waits for readers to leave
+  unsigned view_readers = 16; // at a time while a view is held; a further one waits until one is parked
   bool read_only = false;                  // for tools that look at a stopped node's files
 };
 
@@ -144,6 +150,10 @@ class environment {
   // thread.
   enum class growth { ordinary, for_accepted };
   result<void> grow(std::uint64_t bytes, growth kind = growth::ordinary);
+  // See "Changes in parts". REQUIRES of both: the writer's thread, no open write transaction. hold_view fails
+  // with unavailable when no reader slot is left: then nothing is held.
+  result<void> hold_view();
+  void release_view(); // harmless when nothing is held
   // A compacted, consistent copy into `target` (a new file, mode 0600, flushed) while others read and write.
   result<void> copy_to(const std::filesystem::path& target);
   // The same into an open descriptor, from the first byte to the last, so a pipe will do; ends early when

@@ -18,6 +18,10 @@ struct memory_disk {
   std::map<std::string, std::string, std::less<>> rows;
   std::uint64_t commits = 0;
 
+  // What others read instead of `rows` while a view is held; gone after a crash.
+  std::optional<std::map<std::string, std::string, std::less<>>> view;
+  bool gives_views = true;
+
   bool full = false;           // has_room_for says no, and nothing can be written
   bool full_unnoticed = false; // has_room_for says yes all the same
   // The commit after that many more fails. It may have reached the disk all the same: whoever asked cannot
@@ -29,7 +33,9 @@ struct memory_disk {
 class memory_storage final : public stable_storage {
  public:
   explicit memory_storage(std::shared_ptr<memory_disk> disk)
-      : disk_(std::move(disk)) {}
+      : disk_(std::move(disk)) {
+    disk_->view.reset();
+  }
 
   result<std::optional<std::string>> get(std::string_view key) override {
     const auto found = disk_->rows.find(key);
@@ -68,6 +74,12 @@ class memory_storage final : public stable_storage {
   }
 
   bool has_room_for(std::uint64_t, std::uint64_t) override { return !disk_->full; }
+  bool hold_view() override {
+    if (!disk_->gives_views) return false;
+    disk_->view = disk_->rows;
+    return true;
+  }
+  void release_view() override { disk_->view.reset(); }
 
  private:
   struct staged final : stable_writer {

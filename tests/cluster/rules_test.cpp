@@ -221,7 +221,7 @@ TEST_CASE("without R8 there is no leader for ever") {
 namespace {
 
 struct silent_host final : raft_io_host {
-  const apply_plan* plan_for_append() override { return nullptr; }
+  const apply_plan* plan_for_append(std::uint64_t) override { return nullptr; }
   void plan_became_durable() override {}
   result<void> apply_all() override { return {}; }
   void snapshot_installed() override {}

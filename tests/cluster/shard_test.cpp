@@ -83,6 +83,93 @@ TEST_CASE("an apply that is due rides with the next append") {
   CHECK_FALSE(one.table("k3"));
 }
 
+TEST_CASE("a large apply goes into the tables in parts, at twice the pace of the appends that carry it") {
+  single_shard one;
+  one.options.apply.bytes_max = 1'000;
+  one.options.apply.part_bytes_min = 100;
+  one.open();
+  const auto key = [](int i) { return "k" + std::to_string(100 + i); };
+  for (int i = 0; i < 10; ++i) REQUIRE(one.propose(one_row(key(i), std::string(95, 'x'))).ok());
+  const auto before = one.shard->applied_index(), due = one.shard->committed_index();
+  REQUIRE(one.propose(one_row("z", std::string(95, 'x'))).ok()); // 100 bytes: three rows of 100 and a half
+  CHECK(one.commits.back().entries == 1);
+  CHECK(one.commits.back().rows_applied == 3);
+  CHECK(one.shard->applied_index() == before);
+  CHECK(one.shard->stats().pending_entries == 11);
+  CHECK(one.table(key(2)));
+  CHECK_FALSE(one.table(key(3)));
+  REQUIRE(one.disk->view); // what others read meanwhile
+  CHECK_FALSE(one.disk->view->contains(table_key(key(0))));
+  // Another change of a row that is written already, and one of a row that is not: they wait for the next apply.
+  REQUIRE(one.propose(one_row(key(0), "new")).ok());
+  REQUIRE(one.propose(one_row(key(9), "new")).ok());
+  CHECK(one.table(key(0)) == std::string(95, 'x'));
+
+  SUBCASE("the last part moves the applied index, and then others see all of it") {
+    REQUIRE(one.propose(one_row("y", std::string(250, 'x'))).ok());
+    CHECK(one.shard->applied_index() == due);
+    CHECK_FALSE(one.disk->view);
+    CHECK(one.table(key(9)) == std::string(95, 'x'));
+    CHECK_FALSE(one.table("z"));
+    CHECK(one.shard->stats().pending_entries == 4);
+    CHECK(one.shard->stats().applies == 1);
+    CHECK(one.shard->stats().apply_parts == 4);
+    CHECK(one.seen("applied " + std::to_string(due)));
+  }
+  SUBCASE("without appends it goes on by itself") {
+    one.options.apply.idle_part_bytes = 250;
+    for (int i = 0; i < 10 && one.disk->view; ++i) one.pass_ms(5);
+    CHECK_FALSE(one.disk->view);
+    CHECK(one.table(key(9)) == std::string(95, 'x'));
+    one.pass_ms(20);
+    CHECK(one.table(key(9)) == "new");
+    CHECK(one.shard->stats().pending_entries == 0);
+  }
+  SUBCASE("who asks gets all of it at once") {
+    REQUIRE(one.apply_now().ok());
+    CHECK_FALSE(one.disk->view);
+    CHECK(one.table(key(0)) == "new");
+    CHECK(one.table(key(9)) == "new");
+    CHECK(one.table("z"));
+    CHECK(one.shard->applied_index() == one.shard->last_index());
+  }
+  SUBCASE("after a power cut the log makes up for the parts that are missing") {
+    const auto row = decode_applied(one.disk->rows.find(applied_key)->second);
+    REQUIRE(row.ok());
+    CHECK(row->index == before);
+    CHECK(row->ahead == due);
+    one.crash_and_open();
+    CHECK(one.table(key(0)) == "new");
+    CHECK(one.table(key(9)) == "new");
+    CHECK(one.table("z"));
+    CHECK(decode_applied(one.disk->rows.find(applied_key)->second)->ahead == 0);
+  }
+  SUBCASE("on a full disk it stands still, and goes on when there is room") {
+    one.disk->full_unnoticed = true;
+    CHECK(one.refusal(one_row("w", "1")) == error_code::storage_full);
+    one.pass_ms(200);
+    CHECK(one.disk->view);
+    one.disk->full_unnoticed = false;
+    for (int i = 0; i < 10; ++i) one.pass_ms(100);
+    CHECK_FALSE(one.disk->view);
+    CHECK(one.table(key(9)) == "new");
+    CHECK_FALSE(one.table("w"));
+  }
+}
+
+TEST_CASE("without a view for the others an apply is made in one piece") {
+  single_shard one;
+  one.disk->gives_views = false;
+  one.options.apply.bytes_max = 1'000;
+  one.options.apply.part_bytes_min = 100;
+  one.open();
+  for (int i = 0; i < 10; ++i) REQUIRE(one.propose(one_row("k" + std::to_string(i), std::string(98, 'x'))).ok());
+  REQUIRE(one.propose(one_row("z", "1")).ok());
+  CHECK(one.commits.back().rows_applied == 10);
+  CHECK(one.table("k9"));
+  CHECK_FALSE(one.table("z"));
+}
+
 TEST_CASE("an apply is due by bytes and by rows as well") {
   for (const bool by_bytes : {true, false}) {
     single_shard one;

@@ -28,6 +28,7 @@ void cluster_totals::operator+=(const cluster_totals& other) {
   snapshots_installed += other.snapshots_installed;
   applies += other.applies;
   applies_with_append += other.applies_with_append;
+  views_checked += other.views_checked;
   messages += other.messages;
 }
 
@@ -129,6 +130,9 @@ shard_options simulated_cluster::options_for(node_id id) {
   options.apply.entries_max = 6;
   options.apply.age_max_ms = 300;
   options.apply.idle_ms = 120;
+  options.apply.part_bytes_min = 40;
+  options.apply.idle_part_bytes = 60;
+  options.apply.idle_part_ms = 70;
   options.reload_backoff_ms = 50;
   if (settings_.adjust) settings_.adjust(options);
   return options;
@@ -168,12 +172,16 @@ memory_disk& simulated_cluster::disk(node_id id) {
 }
 
 void simulated_cluster::tick(node_id id) {
-  if (up(id)) shard(id).tick();
+  if (!up(id)) return;
+  shard(id).tick();
+  check_view(*nodes_[id - 1]);
 }
 
 void simulated_cluster::deliver(const packet& what) {
   ++totals_.messages;
-  if (up(what.to)) shard(what.to).receive(what.bytes);
+  if (!up(what.to)) return;
+  shard(what.to).receive(what.bytes);
+  check_view(*nodes_[what.to - 1]);
 }
 
 void simulated_cluster::propose(node_id id, std::string body) {
@@ -185,6 +193,7 @@ void simulated_cluster::propose(node_id id, std::string body) {
     if (!stands || *stands != body)
       violate(fmt::format("acknowledged at {}, but another entry stands there", *outcome));
   });
+  check_view(*nodes_[id - 1]);
 }
 
 void simulated_cluster::apply_now(node_id id) {
@@ -261,6 +270,19 @@ std::uint64_t simulated_cluster::hash_of_disk(node& at) {
 void simulated_cluster::check_tables(node& at, log_index applied) {
   if (at.storage && hash_of_disk(at) != hash_after(applied))
     violate(fmt::format("node {}: the tables at {} are not what the committed entries make", at.id, applied));
+}
+
+// While an apply is under way in parts, others read what the tables were before it.
+void simulated_cluster::check_view(node& at) {
+  if (!at.storage || !at.disk->view) return;
+  ++totals_.views_checked;
+  std::uint64_t hash = 0;
+  for (auto row = at.disk->view->lower_bound(std::string(1, static_cast<char>(table_tag_first)));
+       row != at.disk->view->end(); ++row)
+    hash += hash_of_row(row->first, row->second);
+  const auto applied = at.shard->applied_index();
+  if (hash != hash_after(applied))
+    violate(fmt::format("node {}: readers see something else than the tables at {}", at.id, applied));
 }
 
 std::string simulated_cluster::describe() const {

@@ -30,7 +30,7 @@ struct packet {
 
 struct cluster_totals {
   std::uint64_t acknowledged = 0, commits = 0, elections = 0, crashes = 0, stops = 0, snapshots_installed = 0,
-                applies = 0, applies_with_append = 0, messages = 0;
+                applies = 0, applies_with_append = 0, views_checked = 0, messages = 0;
   void operator+=(const cluster_totals& other);
 };
 
@@ -85,6 +85,7 @@ class simulated_cluster {
   void check_tables(node& at, log_index applied);
   std::uint64_t hash_after(log_index index) const;
   std::uint64_t hash_of_disk(node& at);
+  void check_view(node& at);
 
   settings settings_;
   manual_clock time_{instant{1'000'000}};

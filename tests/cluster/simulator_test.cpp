@@ -28,6 +28,7 @@ TEST_CASE("random runs of three and five nodes keep every invariant") {
   CHECK(totals.stops > 500);
   CHECK(totals.snapshots_installed > 50);
   CHECK(totals.applies_with_append > 50);
+  CHECK(totals.views_checked > 1'000);
   log::set_level(log::level::info);
 }
 

@@ -533,3 +533,93 @@ TEST_CASE(
   }
   put_row(*env, "new", "x");
 }
+
+TEST_CASE("while a view is held, every snapshot that begins shows it, whatever is committed") {
+  scratch_folder folder;
+  auto options = options_for(folder.path());
+  options.view_readers = 2;
+  const auto env = good(environment::open(options));
+  const auto put = [&](std::string_view value) {
+    auto writing = good(env->begin_write());
+    good(writing.put("k", value));
+    good(writing.commit());
+  };
+  const auto values = [](const read_transaction& of) {
+    std::string all;
+    of.scan({}, [&](std::string_view, std::string_view value) {
+      all += value;
+      return true;
+    });
+    return all;
+  };
+  put("1");
+  auto old = good(env->begin_read());
+  old.park();
+  good(env->hold_view());
+  put("2");
+  put("3");
+  good(old.renew());
+  CHECK(old.get("k") == "1");
+  auto second = good(env->begin_read());
+  CHECK(second.get("k") == "1");
+  CHECK(values(second) == "1");
+
+  SUBCASE("those that begin after its release see the newest, also on a cursor that was used before") {
+    env->release_view();
+    CHECK(second.get("k") == "1"); // a snapshot stays what it is
+    good(second.renew());
+    good(old.renew());
+    for (const auto* one : {&old, &second}) {
+      CHECK(one->get("k") == "3");
+      CHECK(one->get_near("k") == "3");
+      CHECK(values(*one) == "3");
+    }
+  }
+  SUBCASE("the next view is as of its own time, although a reader of the last one overstays") {
+    env->release_view();
+    good(env->hold_view());
+    put("4");
+    good(old.renew());
+    CHECK(old.get("k") == "3");
+    CHECK(second.get("k") == "1");
+    second.park(); // its snapshot belongs to no view any more
+    good(second.renew());
+    CHECK(second.get("k") == "3");
+    env->release_view();
+    good(second.renew());
+    CHECK(second.get("k") == "4");
+  }
+  SUBCASE("more readers than it has snapshots wait for one") {
+    std::thread third([&] {
+      auto snapshot = good(env->begin_read());
+      CHECK(snapshot.get("k") == "1");
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    second.park();
+    third.join();
+  }
+  SUBCASE("or for its release") {
+    std::thread third([&] {
+      auto snapshot = good(env->begin_read());
+      CHECK(snapshot.get("k") == "3");
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    env->release_view();
+    third.join();
+  }
+  SUBCASE("the map grows under it") {
+    old.park();
+    second.park();
+    const auto before = env->stats().map_bytes;
+    good(env->grow(before));
+    CHECK(env->stats().map_bytes > before);
+    put("5");
+    good(old.renew());
+    CHECK(old.get("k") == "1");
+    CHECK(old.get_near("k") == "1");
+  }
+  SUBCASE("what was destroyed while it borrowed gives its snapshot back") {
+    second = {};
+    for (int i = 0; i < 5; ++i) CHECK(good(env->begin_read()).get("k") == "1");
+  }
+}
