@@ -158,7 +158,7 @@ void tenant_state::decide(command_ptr request) {
   const storage::numbering before{(*store)->counters().last_device};
   auto writes = apply_rules(*request, **store);
   if (const auto damage = tables_.failure()) {
-    log::error("tenant {}: a row cannot be read: {}", tenant_, damage->message);
+    log::error("request {:x}: tenant {}: a row cannot be read: {}", request->request_id, tenant_, damage->message);
     tables_.clear_failure();
     return refuse(std::move(request), {error_code::internal, "a stored row cannot be read"});
   }
@@ -209,7 +209,8 @@ void tenant_state::count_upload(const command_request& request, const sync::uplo
   if (!std::exchange(analytics_resumed_, true) && setting_.snapshot->make_current()) {
     if (const auto stored = tables_.find_analytics(sync::hour_of(now))) analytics_.resume(*stored);
     if (const auto damage = tables_.failure()) {
-      log::error("tenant {}: what was counted in this hour cannot be read: {}", tenant_, damage->message);
+      log::error("request {:x}: tenant {}: what was counted in this hour cannot be read: {}", request.request_id, tenant_,
+                 damage->message);
       tables_.clear_failure();
     }
   }

@@ -225,10 +225,11 @@ result<std::int32_t> read_first(const value& from, std::int32_t otherwise) {
   return first;
 }
 
-result<std::optional<sync::position>> read_cursor(const value& from, std::string_view tenant) {
+// `argument` is what the error names.
+result<std::optional<sync::position>> read_cursor(const value& from, std::string_view argument, std::string_view tenant) {
   if (!from.given()) return std::optional<sync::position>{};
   auto at = sync::decode_cursor(tenant, from.string());
-  if (!at) return at.failure();
+  if (!at) return bad(at.failure().message, argument);
   return std::optional<sync::position>{*at};
 }
 
@@ -359,9 +360,9 @@ sync::register_device read_registration(argument_list arguments) {
 sync::deactivate_device read_deactivation(argument_list arguments) { return {text(arguments[0])}; }
 
 result<sync::acknowledge> read_acknowledgement(argument_list arguments, std::string_view tenant) {
-  auto at = sync::decode_cursor(tenant, arguments[1].string());
+  auto at = read_cursor(arguments[1], "cursor", tenant);
   if (!at) return at.failure();
-  return sync::acknowledge{text(arguments[0]), *at};
+  return sync::acknowledge{text(arguments[0]), **at};
 }
 
 sync::set_conflict_policy read_policy(argument_list arguments) {
@@ -412,7 +413,7 @@ sync::get_entity read_get_entity(argument_list arguments) {
 result<sync::get_changes> read_get_changes(argument_list arguments, std::string_view tenant) {
   sync::get_changes out;
   out.domains = read_domains(arguments[0]);
-  auto since = read_cursor(arguments[1], tenant);
+  auto since = read_cursor(arguments[1], "since", tenant);
   if (!since) return since.failure();
   out.since = *since;
   auto first = read_first(arguments[2], 100);
@@ -431,7 +432,7 @@ result<sync::list_conflicts> read_list_conflicts(argument_list arguments, std::s
   auto first = read_first(arguments[2], 50);
   if (!first) return first.failure();
   out.first = *first;
-  auto after = read_cursor(arguments[3], tenant);
+  auto after = read_cursor(arguments[3], "after", tenant);
   if (!after) return after.failure();
   out.after = *after;
   return out;
@@ -447,7 +448,7 @@ result<sync::get_analytics> read_get_analytics(argument_list arguments) {
 std::string read_id(argument_list arguments) { return text(arguments[0]); }
 
 result<open_events> read_open_events(argument_list arguments, std::string_view tenant) {
-  auto after = read_cursor(arguments[1], tenant);
+  auto after = read_cursor(arguments[1], "after", tenant);
   if (!after) return after.failure();
   return open_events{std::string(arguments[0].string()), *after};
 }

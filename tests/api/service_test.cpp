@@ -153,6 +153,10 @@ TEST_CASE("page sizes and cursors out of bounds are the request's error") {
     CHECK(answer->last.response.body.find("BAD_USER_INPUT") != std::string::npos);
   }
   CHECK(backend.queries.empty());
+  for (const auto& [query, field] : {std::pair{"{ changes(since: \"x\") { hasMore } }", "since"},
+                                     {"{ conflicts(after: \"x\") { hasMore } }", "after"},
+                                     {"mutation { acknowledge(deviceId: \"d\", cursor: \"x\") }", "cursor"}})
+    CHECK(ask(service, backend, query)->last.response.body.find("\"field\":\"" + std::string(field) + "\"") != std::string::npos);
 }
 
 TEST_CASE("a caller over the limit is told when to come back, and others are served") {
