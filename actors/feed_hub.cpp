@@ -6,6 +6,7 @@
 #include "api/events.hpp"
 #include "api/service.hpp"
 #include "base/hash.hpp"
+#include "sync/audience.hpp"
 #include "sync/changes.hpp"
 #include "sync/push.hpp"
 
@@ -83,11 +84,9 @@ class feed_hub::subscription {
         writer(std::move(writer_)) {}
 
   bool sees(const sync::feed_event& event) const {
-    const auto& slot = event.slot;
-    if (slot.owner != 0 && slot.owner != viewer) return false;
-    if (slot.kind == sync::slot_kind::entity && slot.device == device) return false;
-    if (const auto* const note = std::get_if<sync::notification>(&event.what))
-      if (note->only_device != 0 && note->only_device != device) return false;
+    if (!sync::is_meant_for(event.slot, viewer, device)) return false;
+    if (const auto* const told = std::get_if<sync::notification>(&event.what))
+      if (!sync::is_meant_for(*told, device)) return false;
     return wants(event);
   }
   bool wants(const sync::feed_event& event) const { return sync::passes_push(push, event); }

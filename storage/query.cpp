@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "sync/asker.hpp"
+#include "sync/audience.hpp"
 #include "sync/changes.hpp"
 #include "sync/health.hpp"
 #include "sync/rules.hpp"
@@ -125,8 +126,7 @@ class answering {
     }
     std::size_t looked_at = 0, bytes = 0;
     store_.scan_feed(page.from, [&](const feed_slot_view& slot) {
-      if (sync::may_see(user_, slot.owner) &&
-          !(slot.kind == sync::slot_kind::entity && slot.device == device.number)) {
+      if (sync::is_meant_for(slot, user_, device.number)) {
         if (page.events.size() == static_cast<std::size_t>(what.first) || bytes >= sync::page_bytes_max) {
           page.has_more = true;
           return false;
@@ -154,8 +154,7 @@ class answering {
     std::array<std::int64_t, sync::domain_count> pending{};
     std::size_t looked_at = 0;
     store_.scan_feed(found->acknowledged, [&](const feed_slot_view& slot) {
-      if (slot.kind != sync::slot_kind::notification && slot.device != found->number &&
-          sync::may_see(found->owner, slot.owner))
+      if (slot.kind != sync::slot_kind::notification && sync::is_meant_for(slot, found->owner, found->number))
         ++pending[static_cast<std::size_t>(slot.in)];
       return ++looked_at < sync::slots_per_page_max;
     });
@@ -253,10 +252,10 @@ class answering {
 
  private:
   bool is_for(const feed_slot_view& slot, const sync::device& device) {
-    if (!sync::may_see(device.owner, slot.owner)) return false;
-    if (slot.kind != sync::slot_kind::notification) return slot.device != device.number;
+    if (!sync::is_meant_for(slot, device.owner, device.number)) return false;
+    if (slot.kind != sync::slot_kind::notification) return true;
     const auto told = store_.find_notification(slot.at);
-    return told && (told->only_device == 0 || told->only_device == device.number);
+    return told && sync::is_meant_for(*told, device.number);
   }
 
   // A device whose state the caller may look at.
@@ -302,7 +301,7 @@ class answering {
     }
     case sync::slot_kind::notification: {
       auto found = store_.find_notification(slot.at);
-      if (!found || (found->only_device != 0 && found->only_device != device)) return std::nullopt;
+      if (!found || !sync::is_meant_for(*found, device)) return std::nullopt;
       bytes += found->data.bytes.size();
       out.what = std::move(*found);
       return out;

@@ -3,13 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "sync/audience.hpp"
+
 namespace mooring::storage {
 
 namespace {
-
-bool may_see(sync::user_number viewer, sync::user_number owner) {
-  return owner == 0 || owner == viewer;
-}
 
 constexpr std::size_t table_prefix_bytes = 1 + 8 + 1; // tag, tenant, table
 
@@ -198,7 +196,7 @@ void tenant_store::scan_conflicts(const conflict_filter& filter,
               [&](std::string_view key, std::string_view value) {
                 const auto open = keep(decode_open_conflict(key, value));
                 if (!open) return false;
-                if (!may_see(filter.viewer, open->owner) || !holds(filter.domains, open->in)) return true;
+                if (!sync::may_see(filter.viewer, open->owner) || !holds(filter.domains, open->in)) return true;
                 auto conflict = find_conflict(parse_key(key)->at);
                 if (conflict) return each(std::move(*conflict));
                 fail({error_code::internal, "row " + to_hex(key) + " names a conflict that is not there"});
@@ -212,7 +210,7 @@ void tenant_store::scan_conflicts(const conflict_filter& filter,
               auto conflict = keep(decode_conflict(key, value));
               if (!conflict) return false;
               if (filter.status && conflict->status != *filter.status) return true;
-              if (!may_see(filter.viewer, conflict->owner) || !holds(filter.domains, conflict->in))
+              if (!sync::may_see(filter.viewer, conflict->owner) || !holds(filter.domains, conflict->in))
                 return true;
               return each(std::move(*conflict));
             });
@@ -312,8 +310,7 @@ std::int64_t tenant_store::count_pending(sync::position after, const pending_fil
   std::int64_t count = 0;
   if (most <= 0) return 0;
   scan_feed(after, [&](const feed_slot_view& slot) {
-    const bool own = filter.except != 0 && slot.device == filter.except;
-    if (!own && may_see(filter.viewer, slot.owner)) {
+    if (sync::is_meant_for(slot, filter.viewer, filter.except)) {
       if (slot.kind != sync::slot_kind::notification) {
         count += holds(filter.domains, slot.in) ? 1 : 0;
       } else if (filter.domains != every_domain) {
@@ -321,7 +318,7 @@ std::int64_t tenant_store::count_pending(sync::position after, const pending_fil
       } else if (filter.except == 0) {
         ++count;
       } else if (const auto told = find_notification(slot.at)) {
-        count += told->only_device == 0 || told->only_device == filter.except ? 1 : 0;
+        count += sync::is_meant_for(*told, filter.except) ? 1 : 0;
       }
     }
     return count < most;

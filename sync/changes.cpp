@@ -3,7 +3,6 @@
 #include <array>
 
 #include "base/hash.hpp"
-#include "sync/rules.hpp"
 
 namespace mooring::sync {
 
@@ -65,23 +64,6 @@ result<position> decode_cursor(std::string_view tenant, std::string_view text) {
   }
   if (raw[0] != 1 || get(raw + 17, 4) != crc32c({raw, 17}) || get(raw + 1, 8) != hash64(tenant)) return bad;
   return position{get(raw + 9, 8)};
-}
-
-bool passes(const feed_slot& slot, const feed_filter& filter) {
-  switch (slot.kind) {
-  case slot_kind::entity:
-    if (!filter.entities || !holds(filter.domains, slot.in)) return false;
-    break;
-  case slot_kind::conflict:
-    if (!filter.conflicts || !holds(filter.domains, slot.in)) return false;
-    break;
-  case slot_kind::notification:
-    if (!filter.notifications) return false;
-    break;
-  }
-  if (!may_see(filter.user, slot.owner)) return false;
-  if (filter.not_from != 0 && slot.device == filter.not_from) return false;
-  return slot.urgency >= filter.least;
 }
 
 } // namespace mooring::sync

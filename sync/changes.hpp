@@ -1,5 +1,4 @@
-// The pure parts of reading a tenant's feed: cursors, and which slots a reader gets (domain.md, "The change
-// feed").
+// Cursors of a tenant's feed (domain.md, "The change feed"). Whom its places are meant for: audience.hpp.
 #pragma once
 
 #include <optional>
@@ -25,17 +24,5 @@ result<position> decode_cursor(std::string_view tenant, std::string_view text);
 constexpr bool must_resync(position cursor, position swept) {
   return cursor > 0 && cursor < swept;
 }
-
-// What one reader wants of the feed.
-struct feed_filter {
-  user_number user = 0; // sees what is shared and what is its own
-  domain_set domains = all_domains;
-  bool entities = true;
-  bool conflicts = false;
-  bool notifications = false;
-  device_number not_from = 0; // leaves out what this device made itself; 0: nothing
-  priority least = priority::normal;
-};
-bool passes(const feed_slot& slot, const feed_filter& filter);
 
 } // namespace mooring::sync

@@ -1,5 +1,6 @@
 // resolveConflict: a person decides (domain.md, "Versions and conflicts", rule 8).
 #include "sync/asker.hpp"
+#include "sync/audience.hpp"
 #include "sync/entities.hpp"
 #include "sync/rules.hpp"
 

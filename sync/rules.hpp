@@ -64,9 +64,6 @@ result<void> check_device(store&, const caller&, std::string_view device_id);
 // What was set for the domain, else its default. REQUIRES: !is_record(in)
 policy effective_policy(store&, domain in);
 
-// Visibility (domain.md, "Two kinds of domain"): owner 0 is shared.
-inline bool may_see(user_number who, user_number owner) { return owner == 0 || owner == who; }
-
 // The identity of a METRICS record, `metricType` + `timestamp` + device, as one id: the time, the bytes of the type (so
 // that the parts cannot run into each other whatever is in them), the type, the device:
 // `2025-09-28T12:00:00.123Z/10/heart_rate/phone-1`. At most 286 bytes; what was measured together lies together.

@@ -1,7 +1,9 @@
-// Cursors and filters of the feed.
+// Cursors of the feed, and whom its places are meant for.
 #include "sync/changes.hpp"
 
 #include <doctest/doctest.h>
+
+#include "sync/audience.hpp"
 
 using namespace mooring;
 using namespace mooring::sync;
@@ -45,39 +47,25 @@ TEST_CASE("a reader behind the swept position must read everything again, one fr
   CHECK_FALSE(must_resync(0, 5));
 }
 
-TEST_CASE("what passes a reader's filter") {
+TEST_CASE("whom a place in the feed is meant for") {
   feed_slot slot;
   slot.kind = slot_kind::entity;
-  slot.in = domain::task;
   slot.device = 4;
-  feed_filter filter;
-  filter.user = 7;
-  CHECK(passes(slot, filter));
+  CHECK(is_meant_for(slot, 7, 5)); // shared
   slot.owner = 7;
-  CHECK(passes(slot, filter));
-  slot.owner = 8;
-  CHECK_FALSE(passes(slot, filter));
-  slot.owner = 0;
-  filter.domains = 1u << static_cast<unsigned>(domain::ticket);
-  CHECK_FALSE(passes(slot, filter));
-  filter.domains = all_domains;
-  filter.not_from = 4;
-  CHECK_FALSE(passes(slot, filter));
-  filter.not_from = 5;
-  CHECK(passes(slot, filter));
-  filter.least = priority::high;
-  CHECK_FALSE(passes(slot, filter));
-  slot.urgency = priority::critical;
-  CHECK(passes(slot, filter));
-  filter.entities = false;
-  CHECK_FALSE(passes(slot, filter));
+  CHECK(is_meant_for(slot, 7, 5));
+  CHECK_FALSE(is_meant_for(slot, 8, 5)); // somebody else's
+  CHECK_FALSE(is_meant_for(slot, 7, 4)); // its own edit
   slot.kind = slot_kind::conflict;
-  CHECK_FALSE(passes(slot, filter));
-  filter.conflicts = true;
-  CHECK(passes(slot, filter));
-  slot.kind = slot_kind::notification;
-  CHECK_FALSE(passes(slot, filter));
-  filter.notifications = true;
-  filter.domains = 0; // a notification is of no domain
-  CHECK(passes(slot, filter));
+  CHECK(is_meant_for(slot, 7, 4)); // that its edit led to a conflict is news to it
+  slot.kind = slot_kind::entity;
+  slot.device = 0; // decided by nobody's device
+  CHECK(is_meant_for(slot, 7, 0));
+  CHECK(is_meant_for(slot, 7, 4));
+
+  notification told;
+  CHECK(is_meant_for(told, 4));
+  told.only_device = 5;
+  CHECK(is_meant_for(told, 5));
+  CHECK_FALSE(is_meant_for(told, 4));
 }
