@@ -248,6 +248,18 @@ export async function until(probe, what, timeout = 10_000) {
 
 export const codes = answer => (answer.errors ?? []).map(one => one.extensions?.code);
 export const now = (offset_ms = 0) => new Date(Date.now() + offset_ms).toISOString();
+
+// Chance with a seed (mulberry32), so that a run can be had again.
+export function seeded(seed) {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+}
+
 let counter = 0;
 export const unique = (prefix = 'k') => `${prefix}-${process.pid}-${Date.now().toString(36)}-${++counter}`;
 
@@ -289,6 +301,13 @@ export const documents = {
     conflictCount healthScore pendingChanges cursor } }`,
   deactivate: 'mutation($id: ID!) { deactivateDevice(deviceId: $id) }',
   acknowledge: 'mutation($id: ID!, $cursor: Cursor!) { acknowledge(deviceId: $id, cursor: $cursor) }',
+  events: `subscription ($device: ID!, $after: Cursor) { syncEvents(deviceId: $device, after: $after) { __typename
+    ... on DataUpdateEvent { cursor domain operation priority entity { entityId version deleted data deviceId userId } serverTimestamp }
+    ... on ConflictAlertEvent { cursor actionRequired priority conflict ${conflict} }
+    ... on SyncTriggerEvent { cursor domains reason priority }
+    ... on SystemNotificationEvent { cursor message data priority }
+    ... on ResyncRequiredEvent { cursor reason }
+    ... on CaughtUpEvent { cursor } } }`,
 };
 
 export const voiceItem = (id, more = {}) => ({ verificationId: id, timestamp: now(), verified: true, ...more });
@@ -319,14 +338,6 @@ export function phone(client, device) {
   };
 }
 
-const events = `subscription ($device: ID!, $after: Cursor) { syncEvents(deviceId: $device, after: $after) { __typename
-  ... on DataUpdateEvent { cursor domain operation priority entity { entityId version deleted data deviceId userId } serverTimestamp }
-  ... on ConflictAlertEvent { cursor actionRequired priority conflict ${conflict} }
-  ... on SyncTriggerEvent { cursor domains reason priority }
-  ... on SystemNotificationEvent { cursor message data priority }
-  ... on ResyncRequiredEvent { cursor reason }
-  ... on CaughtUpEvent { cursor } } }`;
-
 // A device's stream of events. `next` answers the next event, 'ended' when the stream is over, or 'timeout'.
 export function listen(client, device, after = null) {
   const queue = [];
@@ -339,7 +350,7 @@ export function listen(client, device, after = null) {
     ended = true;
     while (takers.length > 0) takers.shift()('ended');
   };
-  const stop = client.client.subscribe({ query: events, variables: { device, after } }, {
+  const stop = client.client.subscribe({ query: documents.events, variables: { device, after } }, {
     next: value => {
       if (value.errors) fail(value.errors);
       put(value.data?.syncEvents ?? value);
