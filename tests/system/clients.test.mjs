@@ -1,5 +1,5 @@
-// The clients that apps are really built with: Apollo over HTTP (with automatic persisted queries) and over WebSocket,
-// graphql-ws, and a plain socket.
+// The clients that apps are really built with: Apollo over HTTP (with automatic persisted queries) and over WebSocket, also
+// for subscriptions, graphql-ws, and a plain socket.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { after, before, test } from 'node:test';
@@ -12,7 +12,7 @@ import { buildClientSchema, getIntrospectionQuery, lexicographicSortSchema, prin
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { codes, connect, documents, edit, now, phone, post, source, startNode, unique, until, voiceItem } from './harness.mjs';
-import { socketOf } from './wire.mjs';
+import { http, socketOf } from './wire.mjs';
 
 let node, bearer;
 before(async () => {
@@ -133,6 +133,78 @@ test('graphql-ws finds its way back after a kill, and its retry is answered once
   await own.start();
   assert.equal((await pending).data.syncVoiceData.replayed, true);
   client.dispose();
+  await own.stop();
+});
+// ── subscriptions ──
+
+const events = gql`subscription Events($device: ID!) { syncEvents(deviceId: $device) {
+  ... on DataUpdateEvent { cursor domain operation priority entity { entityId version deleted data updatedAt } }
+  ... on SyncTriggerEvent { cursor domains reason }
+  ... on ConflictAlertEvent { cursor actionRequired conflict { conflictId fields status } }
+  ... on SystemNotificationEvent { cursor message data }
+  ... on ResyncRequiredEvent { cursor reason }
+  ... on CaughtUpEvent { cursor } } }`;
+const acknowledge = gql`mutation Acknowledge($device: ID!, $cursor: Cursor!) { acknowledge(deviceId: $device, cursor: $cursor) }`;
+
+test('Apollo subscribes: events by their type, errors as errors, and after a restart of the node it goes on where it was', { timeout: 60_000 }, async () => {
+  globalThis.WebSocket ??= WebSocket; // Apollo's link looks at it; Node.js has one from 22 on
+  const own = await startNode();
+  const port = own.port;
+  const ws = createClient({
+    url: own.ws, connectionParams: { authorization: `Bearer ${own.token({ user: 'reader' })}` },
+    retryAttempts: 50, retryWait: () => new Promise(resolve => setTimeout(resolve, 50)), shouldRetry: () => true });
+  const client = apollo(new GraphQLWsLink(ws));
+  // A device that nobody knows yet: Apollo hands the refusal to the observer.
+  const refusal = await new Promise(resolve => client.subscribe({ query: events, variables: { device: 'r' } }).subscribe({ next: ({ error }) => resolve(error), error: resolve }));
+  assert.ok(CombinedGraphQLErrors.is(refusal), `${refusal}`);
+  assert.equal(refusal.errors[0].extensions.code, 'NOT_FOUND');
+  await client.mutate({ mutation: gql`mutation { registerDevice(device: { deviceId: "r", deviceType: TABLET }) { deviceId } }` });
+
+  const heard = [], problems = [];
+  const following = client.subscribe({ query: events, variables: { device: 'r' } }).subscribe({
+    next: ({ data, error }) => (error ? problems.push(error) : heard.push(data.syncEvents)), error: problem => problems.push(problem) });
+  const names = () => heard.map(one => `${one.__typename} ${one.entity?.entityId ?? one.message ?? one.reason ?? one.conflict?.status ?? ''}`.trim());
+  const hears = async (expected, what) => {
+    await until(() => heard.length >= expected.length || problems.length > 0, what).catch(() => {});
+    assert.deepEqual([names(), problems], [expected, []]);
+  };
+  await hears(['CaughtUpEvent'], 'the subscription');
+
+  let writer = await connect(own, own.token({ user: 'writer' })), boss = await connect(own, own.token({ user: 'boss', roles: ['admin'] }));
+  await boss.ask(documents.policy, { policy: { domain: 'TICKET', resolutionPolicy: 'MANUAL' } });
+  await phone(writer, 'w').edits([edit('t1', { title: 'one' }), edit('k1', { title: 'one' }, { domain: 'TICKET' })]);
+  await phone(writer, 'v').edit(edit('k1', { title: 'two' }, { domain: 'TICKET' }));
+  await boss.ask('mutation { triggerSync(domains: [TASK, TICKET], reason: "please") }');
+  await boss.ask('mutation { broadcast(message: "tea", data: { room: 7 }, priority: HIGH) }');
+  await hears(['CaughtUpEvent', 'SystemNotificationEvent conflict policy of TICKET changed', 'DataUpdateEvent t1', 'DataUpdateEvent k1', 'ConflictAlertEvent OPEN',
+    'SyncTriggerEvent please', 'SystemNotificationEvent tea'], 'one of each');
+  const [, , task, , alert, trigger, tea] = heard;
+  assert.deepEqual([task.domain, task.operation, task.priority, task.entity.version, task.entity.deleted, task.entity.data], ['TASK', 'SYNC', 'NORMAL', 1, false, { title: 'one' }]);
+  assert.equal(task.entity.__typename, 'EntityType', 'Apollo asks for the names of types everywhere');
+  assert.deepEqual([alert.actionRequired, alert.conflict.fields, trigger.domains, tea.data], [true, ['title'], ['TASK', 'TICKET'], { room: 7 }]);
+
+  // What is acknowledged does not come again; what happens while nobody is connected does.
+  await client.mutate({ mutation: acknowledge, variables: { device: 'r', cursor: tea.cursor } });
+  heard.length = 0;
+  await own.stop();
+  await own.start(); // on another port, where only the writer finds it
+  writer = await connect(own, own.token({ user: 'writer' }));
+  await phone(writer, 'w').edits([edit('t2', { title: 'while away' }), edit('t1', undefined, { operation: 'DELETE', baseVersion: 1 })]);
+  await own.kill();
+  own.args[own.args.indexOf('127.0.0.1:0')] = `127.0.0.1:${port}`;
+  await own.start();
+  await hears(['DataUpdateEvent t2', 'DataUpdateEvent t1', 'CaughtUpEvent'], 'what was missed');
+  assert.deepEqual([heard[1].operation, heard[1].entity.version, heard[1].entity.deleted, heard[1].entity.data], ['DELETE', 2, true, null]);
+  writer = await connect(own, own.token({ user: 'writer' }));
+  await phone(writer, 'w').edit(edit('t3', { title: 'live' }, { priority: 'HIGH' }));
+  await hears(['DataUpdateEvent t2', 'DataUpdateEvent t1', 'CaughtUpEvent', 'DataUpdateEvent t3'], 'what is new');
+
+  // The end of the subscription is the node's as well.
+  following.unsubscribe();
+  await until(async () => /^mooring_subscriptions 0$/m.test((await http(own, { path: '/metrics' })).text), 'the end of the subscription');
+  client.stop();
+  ws.dispose();
+  writer.close();
   await own.stop();
 });
 
