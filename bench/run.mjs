@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs, promisify } from 'node:util';
 
 import { flatness, groups } from './cases.mjs';
-import { describeMachine, line, report } from './report.mjs';
+import { describeMachine, report } from './report.mjs';
 import { installPeer, startServer, stopAll, stopServer } from './servers.mjs';
+import { line } from './tables.mjs';
 
 const bench = dirname(fileURLToPath(import.meta.url));
 const root = dirname(bench);
@@ -34,10 +35,10 @@ all groups and targets writes bench/RESULTS.md; a partial one only prints, unles
 
   --only A,B,…       groups: ${Object.entries(groups).map(([name, g]) => `${name} ${g.title}`).join('\n                     ')}
   --targets T,…      of echo, peer, mooring
-  --connections N,…  only these numbers of connections (or of operations at a time)
+  --connections N,…  only these numbers of connections (C2, F: of operations at a time)
   --seconds S        of each run (5)
   --rounds N         runs of each case, the middle one counts (1)
-  --large N          entities of the large store in F (1000000; the full question is 10000000, about ten times as long)
+  --large N          entities of the large store in S (1000000; the full question is 10000000, about ten times as long)
   --build DIR        with mooring, mooring_load and mooring_echo (build/release)
   --mooring FILE     another binary of the node
   --data DIR         where the servers keep their data: a real disk, not a tmpfs (build/bench-data)
@@ -64,8 +65,8 @@ let failed = false;
 
 async function measure(server, group, run, round, quiet = false) {
   const kind = run.kind ?? groups[group].kind(server.target);
-  const connections = kind === 'idle' ? Math.min(run.connections, filesMax - 300) : run.connections;
-  const tenant = run.tenant ?? `${group}-${run.inFlight ?? connections}-${round}`.toLowerCase();
+  const connections = Math.min(run.connections, filesMax - 300);
+  const tenant = run.tenant ?? `${group}-${connections}-${run.inFlight ?? connections}-${round}`.toLowerCase();
   const args = ['--case', kind, '--port', server.port, '--pid', server.pid, '--target', server.target,
     '--connections', connections, '--in-flight', run.inFlight ?? connections, '--seconds', run.seconds ?? flags.seconds,
     '--warm-up', run.warmUp ?? 1, '--tenant', tenant, '--entities', run.entities ?? 1000,
@@ -90,11 +91,17 @@ async function measure(server, group, run, round, quiet = false) {
   return result;
 }
 
-// Of several rounds the one with the middle CPU time an operation (idle: bytes a connection).
+// Of several rounds the one with the middle CPU time an item (idle: bytes a connection).
 function middle(rounds) {
-  const by = r => r.server_cpu_us_per_operation ?? r.resident_bytes_per_connection;
+  const by = r => r.server_cpu_us_per_item ?? r.resident_bytes_per_connection;
   const sorted = rounds.filter(r => r !== null && !r.failures).sort((a, b) => by(a) - by(b));
   return sorted[Math.floor(sorted.length / 2)] ?? rounds.find(r => r !== null) ?? null;
+}
+
+// What --connections is compared with: that in which the runs of the group differ.
+function chosenBy(group, run) {
+  const sameConnections = group.runs.every(each => each.connections === run.connections);
+  return sameConnections ? run.inFlight ?? run.connections : run.connections;
 }
 
 async function runGroup(name) {
@@ -108,7 +115,7 @@ async function runGroup(name) {
       await measure(server, name, { ...group.runs[0], connections: 64, inFlight: 64, seconds: 1, tenant: 'prime' }, 0, true);
   const only = flags.connections?.split(',').map(Number);
   for (const run of group.runs) {
-    if (only && name !== 'I' && !only.includes(run.inFlight ?? run.connections)) continue;
+    if (only && group.runs.length > 1 && !only.includes(chosenBy(group, run))) continue;
     const rounds = new Map(servers.map(s => [s.target, []]));
     for (let round = 0; round < Number(flags.rounds); ++round)
       for (const server of servers) rounds.get(server.target).push(await measure(server, name, run, round));
@@ -122,20 +129,20 @@ async function runGroup(name) {
 
 async function runFlatness() {
   const sizes = [flatness.small, Number(flags.large)];
-  console.log(`\nF: ${groups.F.title} (${sizes.join(' and ')} entities)`);
+  console.log(`\nS: ${groups.S.title} (${sizes.join(' and ')} entities)`);
   if (!targets.includes('mooring')) return;
   const stores = [];
   for (const entities of sizes) {
-    const server = await startServer('mooring', where, `F-${entities}`);
+    const server = await startServer('mooring', where, `S-${entities}`);
     stores.push({ server, entities });
-    results.push(await measure(server, 'F', { kind: 'fill', connections: 8, entities, tenant: 'flat' }, 0));
+    results.push(await measure(server, 'S', { kind: 'fill', connections: 8, entities, tenant: 'flat' }, 0));
   }
   const seconds = Math.min(3, Number(flags.seconds));
   for (const kind of ['voice', 'edits-scattered']) {
     const rounds = stores.map(() => []);
     for (let round = 0; round < flatness.rounds; ++round)
       for (const [i, { server, entities }] of stores.entries())
-        rounds[i].push(await measure(server, 'F', { kind, connections: flatness.connections, entities, tenant: 'flat', seconds,
+        rounds[i].push(await measure(server, 'S', { kind, connections: flatness.connections, entities, tenant: 'flat', seconds,
           noFill: true, part: round, parts: flatness.rounds }, round));
     results.push(...rounds.map(middle));
   }

@@ -149,6 +149,68 @@ inline constexpr std::string_view changes_document = R"(query Changes($since: Cu
   }
 })";
 
+inline constexpr std::string_view register_document = R"(mutation Register($device: DeviceInput!) {
+  registerDevice(device: $device) {
+    deviceId
+    active
+  }
+})";
+
+inline constexpr std::string_view events_document =
+    R"(subscription SyncEvents($device: ID!, $after: Cursor) {
+  syncEvents(deviceId: $device, after: $after) {
+    __typename
+    ... on DataUpdateEvent {
+      cursor
+      domain
+      operation
+      priority
+      entity {
+        entityId
+        version
+        deleted
+        data
+        modifiedAt
+        updatedAt
+        deviceId
+        userId
+      }
+      serverTimestamp
+    }
+    ... on ConflictAlertEvent {
+      cursor
+      actionRequired
+      priority
+      conflict {
+        conflictId
+        domain
+        mobileId
+        status
+      }
+    }
+    ... on SyncTriggerEvent {
+      cursor
+      domains
+      reason
+      priority
+    }
+    ... on SystemNotificationEvent {
+      cursor
+      message
+      data
+      priority
+    }
+    ... on ResyncRequiredEvent {
+      cursor
+      reason
+    }
+    ... on CaughtUpEvent {
+      cursor
+      serverTimestamp
+    }
+  }
+})";
+
 inline constexpr std::string_view server_info_document = R"({
   serverInfo {
     version

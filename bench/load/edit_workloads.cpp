@@ -11,18 +11,12 @@
 namespace mooring::bench {
 namespace {
 
-std::uint64_t device_family(const std::string& tenant) {
-  return hash_name(tenant + "/devices");
-}
-std::uint64_t entity_family(const std::string& tenant) {
-  return hash_name(tenant + "/entities");
-}
-
 class fill final : public workload {
  public:
   // One more template for the last, smaller batch.
   fill(const scenario& s, std::size_t batch_size, bool each_its_own)
       : now_ms_(s.now_ms)
+      , domain_(s.domain)
       , batch_size_(std::min<std::uint64_t>(batch_size, s.entities))
       , full_(batch_size_)
       , rest_(each_its_own ? 0 : s.entities % batch_size_)
@@ -89,8 +83,9 @@ class fill final : public workload {
     f.text(now);
     f.text(R"(","operations":[)");
     for (std::size_t i = 0; i < request.size; ++i) {
-      f.text(i == 0 ? R"({"domain":"TASK","operation":"CREATE","entityId":")"
-                    : R"(,{"domain":"TASK","operation":"CREATE","entityId":")");
+      f.text(i == 0 ? R"({"domain":")" : R"(,{"domain":")");
+      f.text(domain_);
+      f.text(R"(","operation":"CREATE","entityId":")");
       request.entity[i] = f.hole(uuid::width);
       f.text(R"(","data":{"title":"Inspect pump 7","status":"open","priority":3,"site":"north","note":")");
       request.note[i] = f.hole(uuid::width);
@@ -103,6 +98,7 @@ class fill final : public workload {
   }
 
   std::int64_t now_ms_;
+  std::string domain_;
   std::uint64_t batch_size_;
   batch full_, rest_;
   std::uint64_t salt_, devices_, family_, entities_;

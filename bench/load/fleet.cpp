@@ -25,6 +25,9 @@ namespace {
 constexpr std::size_t handshakes_at_once = 128;
 constexpr std::int64_t silence_max_ns = 30'000'000'000; // no answer for so long is a failure
 
+// The id of a connection's subscription; those of operations begin with 1.
+constexpr std::string_view subscription_id = R"("id":"0000000000")";
+
 using operation_text = char[10];
 std::string_view write_operation(std::uint64_t number, operation_text& text) {
   for (int i = 9; i >= 0; --i, number /= 10) text[i] = static_cast<char>('0' + number % 10);
@@ -116,8 +119,9 @@ bool fleet::start_connecting(std::size_t index, std::string& why) {
   return true;
 }
 
-void fleet::close_all() {
-  for (std::size_t i = 0; i < connections_.size(); ++i) {
+void fleet::close_all(std::size_t kept) {
+  const auto first = connections_.begin() + static_cast<std::ptrdiff_t>(std::min(kept, connections_.size()));
+  for (std::size_t i = kept; i < connections_.size(); ++i) {
     if (connections_[i].at != phase::ready) continue;
     scratch_.clear();
     append_frame(scratch_, opcode::close, std::string_view("\x03\xe8", 2)); // 1000
@@ -127,11 +131,11 @@ void fleet::close_all() {
   // The server answers each and closes first, so that the waiting states of TCP stay on its side.
   const auto until = monotonic_ns() + 2'000'000'000;
   const auto left = [&] {
-    return std::any_of(connections_.begin(), connections_.end(), [](const auto& c) { return c.socket >= 0; });
+    return std::any_of(first, connections_.end(), [](const auto& c) { return c.socket >= 0; });
   };
   while (left() && monotonic_ns() < until) poll(50);
-  for (std::size_t i = 0; i < connections_.size(); ++i) close(i);
-  connections_.clear();
+  for (std::size_t i = kept; i < connections_.size(); ++i) close(i);
+  connections_.erase(first, connections_.end());
 }
 
 bool fleet::idle(double seconds, std::string& why) {
@@ -141,6 +145,33 @@ bool fleet::idle(double seconds, std::string& why) {
   while (monotonic_ns() < until) poll(20);
   if (lost_ > 0) why = failure_;
   return lost_ == 0;
+}
+
+void fleet::subscribe(std::size_t index, std::string_view query, std::string_view variables) {
+  std::string text(R"({"id":"0000000000","type":"subscribe","payload":{"query":)");
+  text.append(query).append(R"(,"variables":)").append(variables).append("}}");
+  scratch_.clear();
+  append_frame(scratch_, opcode::text, text);
+  connections_[index].subscribed = true;
+  send(index, scratch_);
+}
+
+bool fleet::wait_until(const std::function<bool()>& done, std::string& why) {
+  failure_.clear();
+  lost_ = 0;
+  received_ns_ = monotonic_ns();
+  while (!done()) {
+    poll(20);
+    if (lost_ > 0) {
+      why = failure_;
+      return false;
+    }
+    if (monotonic_ns() - received_ns_ > silence_max_ns) {
+      why = "nothing came for 30 s";
+      return false;
+    }
+  }
+  return true;
 }
 
 void fleet::run(workload& what, std::size_t connections, const run_options& options, run_stats& stats) {
@@ -162,6 +193,7 @@ void fleet::run(workload& what, std::size_t connections, const run_options& opti
     machine_before = machine_busy_ticks();
     measured_from = monotonic_ns();
     recording_ = true;
+    what.recording_begins();
   };
   const auto end_recording = [&] {
     recording_ = false;
@@ -259,6 +291,7 @@ void fleet::readable(std::size_t index) {
       fail(index, "the server closed the connection");
       return;
     }
+    received_ns_ = monotonic_ns();
     const auto got = static_cast<std::size_t>(count);
     if (c.received.empty()) {
       const std::string_view bytes(buffer_.data(), got);
@@ -354,6 +387,12 @@ void fleet::message(std::size_t index, std::string_view text) {
   // The type stands near the front in what any server writes; look at the whole text only when it does not.
   const auto head = text.substr(0, 64);
   const auto is = [&](std::string_view type) { return head.find(type) != std::string_view::npos; };
+  if (c.subscribed && is(subscription_id)) {
+    std::string why = "not an event";
+    if (!is("\"type\":\"next\"") || listener_ == nullptr || !listener_->hear(index, text, why))
+      fail(index, why + ": " + std::string(text.substr(0, 1000)));
+    return;
+  }
   if (is("\"type\":\"ping\"")) {
     scratch_.clear();
     append_frame(scratch_, opcode::text, R"({"type":"pong"})");
@@ -374,19 +413,40 @@ void fleet::message(std::size_t index, std::string_view text) {
   std::memcpy(id + 6, write_operation(c.operation, digits).data(), sizeof digits);
   if (head.find(std::string_view(id, 16)) == std::string_view::npos)
     return fail(index, "an answer to another operation: " + std::string(text.substr(0, 200)));
-  if (is("\"type\":\"complete\"")) {
+  const auto ending = work_->ends();
+  if (is("\"type\":\"complete\"") && ending != workload::ending::over) {
     if (!c.answered) return fail(index, "complete without next");
-    return finish(index, c.items);
+    c.completed = true;
+    if (ending == workload::ending::answered || c.released) finish(index, c.items);
+    return;
   }
-  if (is("\"type\":\"next\"") && !c.answered) {
+  if (is("\"type\":\"next\"") && (!c.answered || ending == workload::ending::over)) {
     std::string why;
     const auto items = work_->accept(index, text, why);
     if (items < 0) return fail(index, why + ": " + std::string(text.substr(0, 1000)));
     c.answered = true;
-    c.items = items;
+    last_progress_ns_ = received_ns_;
+    if (ending != workload::ending::over) {
+      c.items = items;
+      return;
+    }
+    if (recording_) stats_->items += static_cast<std::uint64_t>(items); // such an operation may take seconds
+    if (work_->is_over(index)) {
+      const std::string end = "{" + std::string(id, 16) + R"(","type":"complete"})";
+      scratch_.clear();
+      append_frame(scratch_, opcode::text, end);
+      send(index, scratch_);
+      finish(index, 0);
+    }
     return;
   }
   fail(index, "unexpected: " + std::string(text.substr(0, 1000)));
+}
+
+void fleet::release(std::size_t index) {
+  auto& c = connections_[index];
+  c.released = true;
+  if (c.completed) finish(index, c.items);
 }
 
 void fleet::start_next() {
@@ -399,7 +459,8 @@ void fleet::start_next() {
     scratch_.clear();
     if (!work_->write(index, write_operation(++c.operation, digits), scratch_)) continue; // this one is done
     c.at = phase::busy;
-    c.answered = false;
+    c.answered = c.completed = c.released = false;
+    c.items = 0;
     ++in_flight_;
     c.began_ns = monotonic_ns();
     send(index, scratch_);

@@ -1,9 +1,10 @@
 // fleet: N client connections on one epoll thread, and the closed loop that drives them.
 //
 // Each connection has at most one operation in flight; an operation ends with its `complete` message (echo:
-// with the frame that came back). Every answer is checked by the workload. One thread; blocking calls;
-// failures are counted and the first one is kept as text, because a benchmark of wrong answers measures
-// nothing.
+// with the frame that came back; a workload may let it last longer, or end it itself). Beside it a connection
+// may hold one subscription, whose events a listener gets. Every answer and event is checked by the workload
+// or the listener. One thread; blocking calls; failures are counted and the first one is kept as text,
+// because a benchmark of wrong answers measures nothing.
 #pragma once
 
 #include <cstddef>
@@ -30,8 +31,26 @@ class workload {
   // Appends the frame of this connection's next operation, which carries `operation` (ten digits) as its id.
   // False: this connection has nothing more to do.
   virtual bool write(std::size_t connection, std::string_view operation, std::string& out) = 0;
-  // Looks at the `next` message. Returns the number of items it stands for, or -1 with the reason.
+  // Looks at a `next` message. Returns the number of items it stands for, or -1 with the reason.
   virtual std::int64_t accept(std::size_t connection, std::string_view message, std::string& why) = 0;
+  // How the operations end.
+  enum class ending : std::uint8_t {
+    answered, // one `next`, then `complete`
+    released, // the same, and fleet::release was called, in any order
+    over,     // a subscription: any number of `next`, until is_over; then the client completes it
+  };
+  virtual ending ends() const { return ending::answered; }
+  virtual bool is_over(std::size_t) { return true; }
+  // From here on it is measured.
+  virtual void recording_begins() {}
+};
+
+// Who gets the events of the subscriptions that fleet::subscribe began. Called on the fleet's thread only.
+class listener {
+ public:
+  virtual ~listener() = default;
+  // One `next` message. False with the reason: it is a failure, and ends the connection.
+  virtual bool hear(std::size_t connection, std::string_view message, std::string& why) = 0;
 };
 
 struct fleet_options {
@@ -70,20 +89,36 @@ class fleet {
 
   // Opens and authenticates connections until there are `count`. False with the reason.
   bool open(std::size_t count, std::string& why);
-  // Closes all, with a close frame each.
-  void close_all();
+  // Closes all but the first `kept`, with a close frame each.
+  void close_all(std::size_t kept = 0);
   std::size_t size() const { return connections_.size(); }
   // Answers pings for so long and sends nothing else. False when a connection was lost.
   bool idle(double seconds, std::string& why);
+  // Begins the subscription of a connection; `query` and `variables` are JSON. The listener is asked for by
+  // each event and must be set before.
+  void subscribe(std::size_t connection, std::string_view query, std::string_view variables);
+  void set_listener(listener* who) { listener_ = who; }
+  // Handles what comes until `done` says true. False: a connection was lost, or nothing came for 30 s.
+  bool wait_until(const std::function<bool()>& done, std::string& why);
   // Runs over the first `connections` connections.
   void run(workload& what, std::size_t connections, const run_options& options, run_stats& stats);
+
+  // ── for workloads and listeners ──
+  // The operation in flight of this connection has had all its effects.
+  void release(std::size_t connection);
+  bool is_recording() const { return recording_; }
+  // When the bytes that are being handled were read.
+  std::int64_t received_ns() const { return received_ns_; }
 
  private:
   enum class phase : std::uint8_t { connecting, upgrading, authenticating, ready, busy, closed };
   struct connection {
     int socket = -1;
     phase at = phase::closed;
-    bool answered = false; // the `next` of the operation in flight has come
+    bool subscribed = false;
+    bool answered = false;  // a `next` of the operation in flight has come
+    bool completed = false; // and its `complete`
+    bool released = false;
     bool writable_wanted = false;
     std::uint64_t operation = 0;
     std::int64_t items = 0; // of the operation in flight, once answered
@@ -117,6 +152,8 @@ class fleet {
   std::string failure_; // the first, while opening or idle
   std::size_t opening_ = 0;
   std::size_t lost_ = 0;
+  listener* listener_ = nullptr;
+  std::int64_t received_ns_ = 0;
 
   // while run() runs
   workload* work_ = nullptr;

@@ -20,6 +20,14 @@ constexpr std::uint64_t hash_name(std::string_view name) {
   return scramble(h);
 }
 
+// The families of ids that belong to a tenant of this name, in every run.
+inline std::uint64_t device_family(std::string_view tenant) {
+  return scramble(hash_name(tenant) ^ hash_name("/devices"));
+}
+inline std::uint64_t entity_family(std::string_view tenant) {
+  return scramble(hash_name(tenant) ^ hash_name("/entities"));
+}
+
 // The UUID (version 4 in form) with this number in this family: the same pair gives the same text, in every
 // process.
 class uuid {

@@ -14,7 +14,10 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
+#include "bench/load/arguments.hpp"
 #include "bench/load/fleet.hpp"
+#include "bench/load/process_stats.hpp"
+#include "bench/load/push_cases.hpp"
 #include "bench/load/token.hpp"
 #include "bench/load/workloads.hpp"
 
@@ -35,10 +38,13 @@ cases
   batch            B: syncBatch with 50 mixed items
   edits            C: syncOperations with 1 UPDATE over --entities entities of one tenant (made first)
   edits-tenants    C: the same over --connections tenants of --entities entities each, --in-flight at a time
-  edits-scattered  F: as edits, at random over a store that `fill` made
-  fill             F: makes --entities entities with batches of 1,000
+  edits-scattered  S: as edits, at random over a store that `fill` made
+  fill             S: makes --entities entities with batches of 1,000
   changes          D: reads --entities entities (made first) from the beginning in pages of 1,000
-  idle             memory of --connections authenticated connections that do nothing
+  idle             I: memory of --connections authenticated connections that do nothing
+  push             E, F: --connections devices listen, --in-flight editors edit, each when all have heard
+  push-quiet       G: --connections devices listen; memory, and the cost of edits for somebody else
+  catch-up         H: --connections devices catch up with --entities changes (made first)
 
 options
   --connections N  (1)     --in-flight N  (as many as connections)
@@ -48,16 +54,6 @@ options
   --secret FILE    the HS256 secret of the server     --tenant NAME  (bench)
   --target NAME    printed as it is                   --no-fill      the store has the entities already
 )";
-
-struct arguments {
-  std::string kind, secret_file, tenant = "bench", target = "server";
-  std::uint16_t port = 0;
-  std::size_t connections = 1, in_flight = 0;
-  double seconds = 5, warm_up = 1;
-  std::uint64_t entities = 1000, part = 0, parts = 1;
-  pid_t server = 0;
-  bool no_fill = false;
-};
 
 bool parse(int argc, char** argv, arguments& a) {
   for (int i = 1; i < argc; ++i) {
@@ -100,48 +96,6 @@ bool parse(int argc, char** argv, arguments& a) {
   }
   if (a.in_flight == 0) a.in_flight = a.connections;
   return a.port != 0 && !a.kind.empty() && a.connections > 0;
-}
-
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out.push_back('\\');
-    if (static_cast<unsigned char>(c) >= 0x20) out.push_back(c);
-  }
-  return out + "\"";
-}
-
-int report(const arguments& a, const run_stats& r) {
-  const auto us = [](std::uint64_t ns) { return static_cast<double>(ns) / 1000; };
-  const auto per = [](std::int64_t ns, std::uint64_t n) {
-    return n == 0 ? 0.0 : static_cast<double>(ns) / 1000 / static_cast<double>(n);
-  };
-  const auto memory = memory_of(a.server);
-  fmt::print(
-      "{{\"case\":{},\"target\":{},\"connections\":{},\"in_flight\":{},\"entities\":{},\"seconds\":{:.3f},"
-      "\"operations\":{},\"items\":{},\"operations_per_s\":{:.1f},\"items_per_s\":{:.1f},",
-      quoted(a.kind), quoted(a.target), a.connections, a.in_flight, a.entities, r.seconds, r.operations,
-      r.items, static_cast<double>(r.operations) / r.seconds, static_cast<double>(r.items) / r.seconds);
-  fmt::print("\"p50_us\":{:.1f},\"p95_us\":{:.1f},\"p99_us\":{:.1f},\"p999_us\":{:.1f},\"max_us\":{:.1f},",
-             us(r.latency.percentile(0.5)), us(r.latency.percentile(0.95)), us(r.latency.percentile(0.99)),
-             us(r.latency.percentile(0.999)), us(r.latency.max()));
-  fmt::print(
-      "\"server_cpu_us_per_operation\":{:.2f},\"server_cpu_us_per_item\":{:.3f},\"server_cores\":{:.3f},"
-      "\"server_system_share\":{:.2f},\"generator_cpu_us_per_operation\":{:.2f},\"other_cores\":{:.2f},",
-      per(r.server_cpu_ns, r.operations), per(r.server_cpu_ns, r.items),
-      static_cast<double>(r.server_cpu_ns) / 1e9 / r.seconds, r.server_system_share,
-      per(r.own_cpu_ns, r.operations), r.other_cores);
-  fmt::print("\"resident_kib\":{},\"anonymous_kib\":{},\"resident_peak_kib\":{},\"failures\":{},\"first_"
-             "failure\":{}}}\n",
-             memory.resident_kib, memory.anonymous_kib, memory.resident_peak_kib, r.failures,
-             quoted(r.first_failure));
-  if (r.failures > 0) std::fprintf(stderr, "mooring_load: %s\n", r.first_failure.c_str());
-  return r.failures == 0 && r.operations > 0 ? 0 : 1;
-}
-
-int fail(const std::string& why) {
-  std::fprintf(stderr, "mooring_load: %s\n", why.c_str());
-  return 2;
 }
 
 // Memory of idle connections: what the process grew by from one warm fleet to `connections` more.
@@ -201,17 +155,27 @@ int run(const arguments& a) {
   clock_gettime(CLOCK_REALTIME, &now);
   s.now_ms = static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
 
+  const auto expires = static_cast<std::int64_t>(now.tv_sec) + 6 * 3600;
+  std::string secret;
+  if (a.kind != "echo") {
+    secret = read_secret(a.secret_file);
+    if (secret.empty()) return 2;
+  }
+  const auto token = [&](const std::string& tenant, const std::string& user) {
+    return make_token(secret, tenant, user, expires);
+  };
+  if (a.kind == "push") return measure_push(a, s, token);
+  if (a.kind == "push-quiet") return measure_quiet(a, s, token);
+  if (a.kind == "catch-up") return measure_catch_up(a, s, token);
+
   const bool many_tenants = a.kind == "edits-tenants";
   fleet_options options{.port = a.port};
   if (a.kind == "echo") {
     options.speaks = protocol::echo;
   } else {
-    const auto secret = read_secret(a.secret_file);
-    if (secret.empty()) return 2;
-    const auto expires = static_cast<std::int64_t>(now.tv_sec) + 6 * 3600;
-    options.token_of = [=](std::size_t connection) {
-      return make_token(secret, many_tenants ? fmt::format("{}-{:05}", a.tenant, connection) : a.tenant,
-                        user_of(connection), expires);
+    options.token_of = [&](std::size_t connection) {
+      return token(many_tenants ? fmt::format("{}-{:05}", a.tenant, connection) : a.tenant,
+                   user_of(connection));
     };
   }
   if (a.kind == "idle") {

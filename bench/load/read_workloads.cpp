@@ -15,13 +15,8 @@ class changes final : public workload {
       : entities_(s.entities)
       , readers_(s.connections) {
     // The cursor's length is the server's business, so the frame is made anew for each page.
-    std::string escaped;
-    for (const char c : changes_document)
-      if (c == '\n')
-        escaped.append("\\n");
-      else
-        escaped.push_back(c);
-    query_ = R"(","type":"subscribe","payload":{"query":")" + escaped + R"(","variables":{"since":)";
+    query_ = R"(","type":"subscribe","payload":{"query":)" + json_string(changes_document) +
+             R"(,"variables":{"since":)";
   }
 
   bool write(std::size_t connection, std::string_view operation, std::string& out) override {

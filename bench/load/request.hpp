@@ -11,23 +11,28 @@
 
 namespace mooring::bench {
 
+// A document, or another text, as a JSON string.
+inline std::string json_string(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '\n')
+      out.append("\\n");
+    else if (c == '"')
+      out.append("\\\"");
+    else
+      out.push_back(c);
+  }
+  return out + "\"";
+}
+
 // `{"id":"<operation>","type":"subscribe","payload":{"query":"<document>","variables":` and, after the
 // variables that the caller adds, end_request(). Returns the slot of the operation's id.
 inline frame_template::slot begin_request(frame_template& to, std::string_view document) {
   to.text(R"({"id":")");
   const auto id = to.hole(10);
-  to.text(R"(","type":"subscribe","payload":{"query":")");
-  std::string escaped;
-  for (const char c : document) {
-    if (c == '\n')
-      escaped.append("\\n");
-    else if (c == '"')
-      escaped.append("\\\"");
-    else
-      escaped.push_back(c);
-  }
-  to.text(escaped);
-  to.text(R"(","variables":)");
+  to.text(R"(","type":"subscribe","payload":{"query":)");
+  to.text(json_string(document));
+  to.text(R"(,"variables":)");
   return id;
 }
 
@@ -65,6 +70,16 @@ inline std::int64_t integer_after(std::string_view text, std::string_view name, 
   while (at != end && *at >= '0' && *at <= '9') value = value * 10 + (*at++ - '0');
   from = static_cast<std::size_t>(at - text.data());
   return value;
+}
+
+// The string after `name`, for example `"cursor":"`, without its quotes and not unescaped; empty when there
+// is none.
+inline std::string_view string_after(std::string_view text, std::string_view name) {
+  const auto at = text.find(name);
+  if (at == std::string_view::npos) return {};
+  const auto begin = at + name.size();
+  const auto end = text.find('"', begin);
+  return end == std::string_view::npos ? std::string_view{} : text.substr(begin, end - begin);
 }
 
 } // namespace mooring::bench

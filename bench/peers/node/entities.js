@@ -3,6 +3,10 @@
 import { checkId, checkInstant, ItemError, records } from './records.js';
 
 const privateDomains = new Set(['JOURNAL']);
+
+// Records and private entities are their user's, the others the whole tenant's.
+export const mayBeRead = (row, caller) =>
+  row.userId === caller.user || !(records[row.domain] || privateDomains.has(row.domain));
 const isObject = value => typeof value === 'object' && value !== null && !Array.isArray(value);
 
 export function mergePatch(target, patch) {
@@ -38,7 +42,7 @@ export function decideEdit(stored, edit, caller, device, now) {
     for (const name of Object.keys(edit.data)) stamps[name] = [1, edit.modifiedAt, device];
     result.version = 1;
     return { result, row: { domain: edit.domain, entityId: edit.entityId, version: 1, deleted: false, data: edit.data,
-      modifiedAt: edit.modifiedAt, updatedAt: now, deviceId: device, userId: caller.user, runStart: 1, stamps } };
+      operation: 'CREATE', priority: edit.priority, modifiedAt: edit.modifiedAt, updatedAt: now, deviceId: device, userId: caller.user, runStart: 1, stamps } };
   }
   const base = edit.baseVersion ?? 0;
   if (base > stored.version) throw new ItemError('VALIDATION_ERROR', 'is newer than the stored version', 'baseVersion');
@@ -54,7 +58,7 @@ export function decideEdit(stored, edit, caller, device, now) {
       conflict = { domain: edit.domain, mobileId: edit.entityId, serverVersion: stored.version, clientVersion: base,
         fields, resolutionStrategy: 'MOST_RECENT_WINS', resolutionRequired: false, status: 'RESOLVED',
         winningVersion: clientWins ? 'client' : 'server', serverData: stored.data, clientData: edit.data,
-        deviceId: device, createdAt: now };
+        deviceId: device, userId: caller.user, createdAt: now };
       result.conflictDetected = true;
       if (!clientWins) {
         result.version = stored.version;
@@ -68,6 +72,6 @@ export function decideEdit(stored, edit, caller, device, now) {
   if (!deleting) for (const name of Object.keys(edit.data)) stamps[name] = [version, edit.modifiedAt, device];
   result.version = version;
   return { result, conflict, row: { domain: edit.domain, entityId: edit.entityId, version, deleted: deleting, data,
-    modifiedAt: edit.modifiedAt, updatedAt: now, deviceId: device, userId: caller.user,
+    operation: edit.operation, priority: edit.priority, modifiedAt: edit.modifiedAt, updatedAt: now, deviceId: device, userId: caller.user,
     runStart: stored.deviceId === device ? stored.runStart : version, stamps, at: stored.at } };
 }

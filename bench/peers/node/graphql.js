@@ -1,6 +1,6 @@
 // The schema with its resolvers, and documents that are parsed, validated and compiled once.
 import { readFileSync } from 'node:fs';
-import { buildSchema, execute, GraphQLError, parse, validate } from 'graphql';
+import { BREAK, buildSchema, createSourceEventStream, execute, getOperationAST, GraphQLError, Kind, parse, validate, visit } from 'graphql';
 import { compileQuery, isCompiledQuery } from 'graphql-jit';
 
 import { entityKey } from './entities.js';
@@ -16,7 +16,7 @@ function sectionOf(answer, name) {
 const metricsOf = (totalItems, part, durationMs) => ({ totalItems, syncedItems: part.syncedItems,
   failedItems: part.failedItems, conflictsDetected: part.conflicts.length, durationMs });
 
-export function makeSchema(uploads, store) {
+export function makeSchema(uploads, store, pushes) {
   const schema = buildSchema(readFileSync(new URL('schema.graphql', import.meta.url), 'utf8'));
   const { DateTime, JSON: Json } = schema.getTypeMap();
   // A string that is no instant is its item's error, so it becomes NaN here and is reported there.
@@ -43,6 +43,10 @@ export function makeSchema(uploads, store) {
     store.get(entityKey(caller.tenant, domain, caller.user, entityId)) ?? null;
   query.changes.resolve = (_, { domains, since, first }, { caller }) =>
     uploads.changes(caller, domains, since, first);
+  mutation.registerDevice.resolve = (_, { device }, { caller }) => uploads.register(caller, device);
+  mutation.acknowledge.resolve = (_, { deviceId, cursor }, { caller }) => uploads.acknowledge(caller, deviceId, cursor);
+  schema.getType('Subscription').getFields().syncEvents.subscribe = (_, { deviceId, after }, { caller }) =>
+    pushes.open(caller, deviceId, after);
   mutation.syncVoiceData.resolve = async (_, args, { caller }) => {
     const answer = await uploads.upload(caller, 'syncVoiceData', args.deviceId, args.idempotencyKey,
       [['VOICE', args.data, 'only']], args);
@@ -79,7 +83,43 @@ export function makeSchema(uploads, store) {
   return schema;
 }
 
-// Documents by their text, bounded. A prepared document is { document, run } or { errors }.
+function mentionsVariable(node) {
+  let found = false;
+  visit(node, { Variable() {
+    found = true;
+    return BREAK;
+  } });
+  return found;
+}
+
+// True when what is written of an event depends on variables. The root field's arguments only choose the events.
+function dependsOnVariables(document) {
+  return document.definitions.some(definition => definition.kind === Kind.FRAGMENT_DEFINITION
+    ? mentionsVariable(definition)
+    : definition.selectionSet.selections.some(one => one.kind !== Kind.FIELD ||
+      (one.selectionSet && mentionsVariable(one.selectionSet)) || (one.directives ?? []).some(mentionsVariable)));
+}
+
+// The answer to an event is written once for all who asked with the same document.
+function makeSubscribe(schema, document, run) {
+  const sharable = !dependsOnVariables(document);
+  const written = new WeakMap(); // event -> answer
+  return async ({ contextValue, variableValues, operationName }) => {
+    const source = await createSourceEventStream({ schema, document, contextValue, variableValues, operationName });
+    if (source.errors) return source;
+    source.write = event => {
+      let answer = sharable ? written.get(event) : undefined;
+      if (answer === undefined) {
+        answer = run({ schema, document, rootValue: { syncEvents: event }, contextValue, variableValues, operationName });
+        if (sharable) written.set(event, answer);
+      }
+      return answer;
+    };
+    return source;
+  };
+}
+
+// Documents by their text, bounded. A prepared document is { document, run, subscribe } or { errors }.
 export class Documents {
   constructor(schema, compiled) {
     this.schema = schema;
@@ -106,11 +146,12 @@ export class Documents {
     }
     const errors = validate(this.schema, document);
     if (errors.length > 0) return { errors };
+    let run = execute;
     if (this.compiled) {
       const query = compileQuery(this.schema, document);
-      if (isCompiledQuery(query))
-        return { document, run: args => query.query(args.rootValue, args.contextValue, args.variableValues) };
+      if (isCompiledQuery(query)) run = args => query.query(args.rootValue, args.contextValue, args.variableValues);
     }
-    return { document, run: execute };
+    const isSubscription = getOperationAST(document)?.operation === 'subscription';
+    return { document, run, subscribe: isSubscription ? makeSubscribe(this.schema, document, run) : undefined };
   }
 }

@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { WebSocketServer } from 'ws';
 
 import { Documents, makeSchema } from './graphql.js';
+import { Pushes } from './pushes.js';
 import { serveGraphql } from './socket.js';
 import { Store } from './store.js';
 import { loadSecret, verifyToken } from './token.js';
@@ -24,7 +25,8 @@ const { values: flags } = parseArgs({ options: {
 mkdirSync(flags.data, { recursive: true, mode: 0o700 });
 const secret = loadSecret(flags.data);
 const store = new Store(join(flags.data, 'store'), { overlappingSync: flags.sync === 'overlapping' });
-const schema = makeSchema(new Uploads(store), store);
+const pushes = new Pushes(store);
+const schema = makeSchema(new Uploads(store, pushes), store, pushes);
 const documents = new Documents(schema, flags.engine === 'jit');
 
 const http = createServer((_, response) => response.writeHead(404).end());
@@ -42,10 +44,11 @@ serveGraphql({
   onSubscribe(context, _id, { query, variables, operationName }) {
     const prepared = documents.get(query);
     if (prepared.errors) return prepared.errors;
-    return { schema, document: prepared.document, run: prepared.run, operationName, variableValues: variables ?? {},
+    return { schema, document: prepared.document, run: prepared.run, subscribe: prepared.subscribe, operationName, variableValues: variables ?? {},
       rootValue: undefined, contextValue: { caller: context.extra.caller } };
   },
   execute: args => args.run(args),
+  subscribe: args => args.subscribe(args),
 }, sockets);
 
 http.listen({ port: Number(flags.port), host: '127.0.0.1', backlog: 4096 }, () => {

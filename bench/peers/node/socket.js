@@ -2,7 +2,17 @@
 // in one turn of the event loop leave together.
 import { CloseCode, handleProtocols, makeServer } from 'graphql-ws';
 
-const uncork = socket => socket.uncork();
+const queuedMax = 256 << 10;
+const uncork = stream => stream.uncork();
+const drained = stream => new Promise(resolve => {
+  const done = () => {
+    stream.off('drain', done);
+    stream.off('close', done);
+    resolve();
+  };
+  stream.on('drain', done);
+  stream.on('close', done);
+});
 
 export function serveGraphql(options, sockets) {
   sockets.options.handleProtocols = handleProtocols;
@@ -23,7 +33,7 @@ export function serveGraphql(options, sockets) {
           });
         }
         socket.send(text);
-        return undefined;
+        return stream.writableLength < queuedMax ? undefined : drained(stream); // a subscription waits for its reader
       },
       close: (code, reason) => socket.close(code, reason),
       onMessage: handle => socket.on('message', data => {

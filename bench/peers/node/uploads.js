@@ -2,7 +2,8 @@
 import { hash } from 'node:crypto';
 import { GraphQLError } from 'graphql';
 
-import { decideEdit, entityKey } from './entities.js';
+import { decodeCursor, encodeCursor } from './cursors.js';
+import { decideEdit, entityKey, mayBeRead } from './entities.js';
 import { completeSession, ItemError, records } from './records.js';
 
 const keyWindow = 86_400_000;
@@ -38,8 +39,10 @@ function unshrink(answer) {
 }
 
 export class Uploads {
-  constructor(store) {
+  constructor(store, pushes) {
     this.store = store;
+    this.pushes = pushes;
+    this.changed = null; // the rows of the upload that is being decided, by key: those who listen hear of the last of each
     this.running = new Map(); // idempotency row key -> promise of the answer
     this.owners = new Map(); // device row key -> user, bounded; LMDB has them all
   }
@@ -69,6 +72,7 @@ export class Uploads {
     this.owner(caller, deviceId, now);
 
     const began = performance.now();
+    const changed = this.changed = new Map();
     const answer = { sections: {}, total, synced: 0, failed: 0, conflicts: 0, durationMs: 0, serverTimestamp: now,
       idempotencyKey: key };
     for (const [domain, items, name] of sections) {
@@ -96,6 +100,7 @@ export class Uploads {
     }
     this.store.put(rowKey, { request, at: now, answer: shrink(answer) });
     const done = this.store.durable().then(() => {
+      this.pushes.publish(caller.tenant, changed.values());
       answer.durationMs = performance.now() - began;
       this.running.delete(rowKey);
       return answer;
@@ -123,6 +128,35 @@ export class Uploads {
     if (owner !== caller.user) throw refuse('FORBIDDEN', 'the device belongs to another user');
   }
 
+  async register(caller, input) {
+    if (input.deviceId.length === 0 || Buffer.byteLength(input.deviceId) > 128) throw refuse('BAD_USER_INPUT', 'deviceId');
+    this.owner(caller, input.deviceId, Date.now());
+    const rowKey = `d/${caller.tenant}/${input.deviceId}`;
+    const device = { ...this.store.get(rowKey), type: input.deviceType, name: input.deviceName, os: input.osType,
+      osVersion: input.osVersion, app: input.appVersion, priority: input.priority };
+    this.store.put(rowKey, device);
+    await this.store.durable();
+    return { deviceId: input.deviceId, userId: device.owner, deviceType: device.type, active: true };
+  }
+
+  async acknowledge(caller, deviceId, cursor) {
+    const position = decodeCursor(caller.tenant, cursor, 'cursor');
+    this.owner(caller, deviceId, Date.now());
+    const rowKey = `d/${caller.tenant}/${deviceId}`;
+    const device = this.store.get(rowKey);
+    if (position > (device.acknowledged ?? 0)) this.store.put(rowKey, { ...device, acknowledged: position });
+    await this.store.durable();
+    return true;
+  }
+
+  // A row that stands in the feed, at the feed's end.
+  place(tenant, rowKey, row, previous) {
+    this.store.put(rowKey, row);
+    this.store.appendFeed(tenant, row.at, rowKey, previous);
+    this.changed.delete(rowKey); // those who listen hear in the order of the positions
+    this.changed.set(rowKey, row);
+  }
+
   record(caller, deviceId, domain, item, now) {
     const kind = records[domain];
     kind.check(item, now);
@@ -142,9 +176,8 @@ export class Uploads {
       version = stored.version + 1;
     }
     const at = this.store.nextPosition(caller.tenant);
-    this.store.put(rowKey, { domain, entityId: id, version, deleted: false, data, modifiedAt: now, updatedAt: now,
-      deviceId, userId: caller.user, at });
-    this.store.appendFeed(caller.tenant, at, rowKey, stored?.at);
+    this.place(caller.tenant, rowKey, { domain, entityId: id, version, deleted: false, data, modifiedAt: now,
+      updatedAt: now, deviceId, userId: caller.user, at }, stored?.at);
     return result;
   }
 
@@ -165,17 +198,14 @@ export class Uploads {
     const stored = this.store.get(rowKey);
     const { result, row, conflict } = decideEdit(stored, edit, caller, deviceId, now);
     if (conflict) {
-      const at = this.store.nextPosition(caller.tenant);
-      conflict.conflictId = result.conflictId = `c${at}`;
-      const conflictKey = `c/${caller.tenant}/${conflict.conflictId}`;
-      this.store.put(conflictKey, conflict);
-      this.store.appendFeed(caller.tenant, at, conflictKey);
+      conflict.at = this.store.nextPosition(caller.tenant);
+      conflict.conflictId = result.conflictId = `c${conflict.at}`;
+      this.place(caller.tenant, `c/${caller.tenant}/${conflict.conflictId}`, conflict);
       part.conflicts.push(conflict);
     }
     if (row) {
       row.at = this.store.nextPosition(caller.tenant);
-      this.store.put(rowKey, row);
-      this.store.appendFeed(caller.tenant, row.at, rowKey, stored?.at);
+      this.place(caller.tenant, rowKey, row, stored?.at);
     }
     if (operationKey !== null) this.store.put(operationKey, { edit: editHash, result });
     return result;
@@ -183,12 +213,7 @@ export class Uploads {
 
   // The feed after a cursor: what this user may see, oldest change first.
   changes(caller, domains, since, first) {
-    let position = 0;
-    if (since != null) {
-      const [tenant, at] = Buffer.from(since, 'base64url').toString().split('\n');
-      if (tenant !== caller.tenant || !/^\d+$/.test(at)) throw refuse('BAD_USER_INPUT', 'since: not a cursor');
-      position = Number(at);
-    }
+    let position = since == null ? 0 : decodeCursor(caller.tenant, since, 'since');
     const limit = Math.max(1, Math.min(first, 1000));
     const entities = [];
     let more = true;
@@ -199,13 +224,12 @@ export class Uploads {
       for (const { position: at, row } of found) {
         position = at;
         if (row.entityId === undefined) continue; // a conflict
-        const isPrivate = records[row.domain] || row.domain === 'JOURNAL';
-        if (isPrivate && row.userId !== caller.user) continue;
+        if (!mayBeRead(row, caller)) continue;
         if (domains && !domains.includes(row.domain)) continue;
         entities.push(row);
       }
     }
     if (more) more = this.store.after(caller.tenant, position, 1).length > 0;
-    return { entities, cursor: Buffer.from(`${caller.tenant}\n${position}`).toString('base64url'), hasMore: more };
+    return { entities, cursor: encodeCursor(caller.tenant, position), hasMore: more };
   }
 }
