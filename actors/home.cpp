@@ -45,6 +45,8 @@ void home::run() {
 }
 
 void home::rest() {
+  // Sent by the thread itself, outside of run(): nobody else would come for it, nor for what others send to the same actor.
+  if (!local_.empty()) run();
   for (const auto& at_rest : at_rest_) at_rest();
 }
 

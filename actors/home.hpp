@@ -36,8 +36,8 @@ class home final : public caf::execution_unit {
   // gone, the stopping one's). A call from inside a job returns at once: the outer one goes on.
   void run();
 
-  // The end of a turn: the network thread has done what was ready (net::thread_context::at_rest). What was held or gathered
-  // during the turn is given up or sent: read snapshots, batches.
+  // The end of a turn: the network thread has done what was ready (net::thread_context::at_rest). Jobs that it left are run;
+  // then what was held or gathered during the turn is given up or sent: read snapshots, batches.
   void rest();
   // run and rest, when there is no network thread: before it runs and when it is gone.
   void run_alone() {

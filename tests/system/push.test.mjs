@@ -98,6 +98,26 @@ test('a device that is unknown, another user\'s or deactivated is told so; deact
   await node.stop();
 });
 
+test('listeners that leave hold nobody up', async () => {
+  const node = await startNode({ set: { 'network.threads': 2 } });
+  const clients = await Promise.all([1, 2, 3, 4].map(() => node.client())); // on both network threads
+  await clients[0].ask(documents.register, { device: { deviceId: 'r', deviceType: 'TABLET' } });
+  const took = [];
+  for (let n = 0; n < 16; ++n) {
+    const listeners = clients.map(client => listen(client, 'r'));
+    for (const one of listeners) while ((await one.next()).__typename !== 'CaughtUpEvent') { /* what is stored */ }
+    for (const one of listeners) one.stop();
+    await sleep(20);
+    const began = performance.now();
+    await phone(clients[n % 4], `w${n % 4}`).edit(edit(`t${n}`, {}));
+    took.push(Math.round(performance.now() - began));
+  }
+  // What the node tells itself of their leaving once lay where it was until the housekeeping of each second, and an
+  // upload by way of the other thread behind it.
+  assert.ok(took.filter(one => one > 500).length < 2, `${took}`);
+  await node.stop();
+});
+
 test('nothing is missed, doubled or out of order while connections break and the node is killed', async () => {
   const node = await startNode();
   const users = ['ann', 'bob', 'cid'];
