@@ -101,6 +101,7 @@ class feed_hub::subscription {
   state is = state::new_;
   bool caught_up = false;
   bool fetching = false;
+  bool outdated = false; // the device changed while a page was asked for, which may be older than the change
   bool waits_for_page = false;
   bool pumping = false;
   sync::user_number viewer = 0;
@@ -300,6 +301,10 @@ void feed_hub::fetched(const subscription_ptr& one, std::uint64_t epoch, result<
     page_gone();
     return fail(one, answer.failure());
   }
+  if (std::exchange(one->outdated, false)) {
+    page_gone();
+    return pump(one);
+  }
   auto& in = *one->on;
   auto page = std::make_unique<sync::feed_page>(std::move(std::get<sync::feed_page>(*answer)));
   const bool is_first = one->viewer == 0;
@@ -491,7 +496,9 @@ void feed_hub::on_time() {
 void feed_hub::changed(topic& in, const sync::device& device) {
   const auto all = in.all;
   for (const auto& one : all) {
-    if (one->device != device.number || one->hub == nullptr) continue;
+    if (one->hub == nullptr || one->device_id != device.id) continue;
+    if (one->fetching) one->outdated = true;
+    if (one->viewer == 0) continue; // whether it may listen at all, its first page tells
     if (!device.active) {
       fail(one, {error_code::device_deactivated, "the device was deactivated", "deviceId"});
       continue;
