@@ -17,6 +17,7 @@ const edits = Number(process.env.MOORING_EDITS ?? 3300);
 
 const keyOf = (domain, entityId) => `${domain} ${entityId}`;
 const isPrivate = domain => domain === 'JOURNAL';
+const outcomeOf = (made, before) => (made?.operation === 'UPDATE' ? { ...before, ...made.data } : made?.data ?? null);
 
 // What happened in one tenant, as the answers tell it.
 class Model {
@@ -43,18 +44,26 @@ class Model {
       for (let version = 1; version <= versions.size; ++version) {
         const made = versions.get(version);
         assert.ok(made, `${key}: nobody was told of making version ${version} of ${versions.size}`);
-        const data = made.operation === 'UPDATE' ? { ...states.at(-1)?.data, ...made.data } : made.data;
-        states.push({ version, deleted: made.operation === 'DELETE', data, device: made.device });
+        states.push({ version, deleted: made.operation === 'DELETE', data: outcomeOf(made, states.at(-1)?.data), device: made.device });
       }
       return [key, states];
     }));
   }
 
-  // A version that its device knows whole from the answer, and is not told of again: it was made on the version before.
-  // Where an edit was merged, the device has not seen the outcome.
+  // A version that its device knows whole from the answer, and is not told of again: all versions since the one that it was
+  // made on are the device's own (docs/domain.md, rules 2 and 3). Where an edit was merged, the device has not seen the outcome.
   isPlain(key, version) {
-    const { versions, domain } = this.entities.get(key);
-    return domain === 'TICKET' || versions.get(version).base === version - 1;
+    const { versions, domain } = this.entities.get(key), { device, base } = versions.get(version);
+    if (domain === 'TICKET') return true;
+    for (let before = base + 1; before < version; ++before) if (versions.get(before)?.device !== device) return false;
+    return true;
+  }
+
+  // What a device that held `data` at the base of its plain edit has now.
+  outcome(key, version, data) {
+    const { versions } = this.entities.get(key);
+    for (let at = versions.get(version).base + 1; at <= version; ++at) data = outcomeOf(versions.get(at), data);
+    return data;
   }
 }
 
@@ -227,8 +236,7 @@ class Device {
       assert.ok(item.success, `${this.name}: ${JSON.stringify([operation, item])}`);
       this.model.accept(this, operation, item);
       if (!this.model.isPlain(name, item.version) || (this.state.get(name)?.version ?? 0) >= item.version) return;
-      const data = operation.operation === 'UPDATE' ? { ...held[at]?.data, ...operation.data } : operation.data ?? null;
-      this.state.set(name, { version: item.version, deleted: operation.operation === 'DELETE', data, isOwn: true });
+      this.state.set(name, { version: item.version, deleted: operation.operation === 'DELETE', data: this.model.outcome(name, item.version, held[at]?.data), isOwn: true });
     });
   }
 
