@@ -164,6 +164,7 @@ void write_network(page& to, const net::net_totals& from) {
   to.gauge("mooring_tls_connections", "Of these, with TLS.", number(from.tls_connections));
   to.gauge("mooring_requests_in_flight", "Requests given to the actors and not answered.", number(from.requests_in_flight));
   to.gauge("mooring_subscriptions", "Subscriptions open.", number(from.subscriptions));
+  to.gauge("mooring_queued_bytes", "Answers and events that wait for peers to read them.", number(from.queued_bytes));
   to.counter("mooring_events_sent_total", "Events sent to subscriptions.", number(from.events_sent));
   to.counter("mooring_connections_accepted_total", "Connections accepted.", number(from.connections_accepted));
   const std::pair<const char*, std::uint64_t> refusals[] = {{"connection_limit", from.refused_connections_limit},
@@ -175,6 +176,7 @@ void write_network(page& to, const net::net_totals& from) {
     to.counter("mooring_refused_total", "Connections and tokens refused, by reason.", number(count), {{"reason", why}});
   to.counter("mooring_deadline_closes_total", "Connections closed because a deadline passed.", number(from.deadline_closes));
   to.counter("mooring_queue_overflows_total", "WebSockets closed with 1013: the reader was too slow.", number(from.queue_overflows));
+  to.counter("mooring_read_pauses_total", "Times that nothing more was read from a peer: its queue was full.", number(from.read_pauses));
   to.counter("mooring_received_bytes_total", "Bytes received.", number(from.bytes_received));
   to.counter("mooring_sent_bytes_total", "Bytes sent.", number(from.bytes_sent));
   to.counter("mooring_messages_total", "WebSocket messages, by direction.", number(from.messages_received), {{"direction", "in"}});

@@ -65,7 +65,8 @@ std::vector<setting> table(settings& s) {
       {"network.message_bytes_max", &s.network.message_bytes_max,
        "A larger WebSocket message closes with 1009, a larger body is 413.", 1024, 1 << 30, unit::bytes},
       {"network.queued_bytes_max", &s.network.queued_bytes_max,
-       "Answers that may wait for a slow reader; beyond, its socket is closed with 1013.", 1024, 1 << 30, unit::bytes},
+       "Answers and events of one connection that may wait to be read. From there on nothing more is read from it, "
+       "until a quarter is left.", 4096, 1 << 30, unit::bytes},
       {"network.in_flight_max", &s.network.in_flight_max, "Requests of one connection at a time; more wait in the socket.",
        1, 10'000},
       {"network.subscriptions_per_connection", &s.network.subscriptions_per_connection,

@@ -49,7 +49,7 @@ struct settings {
     std::int64_t connections_max = 100'000;
     std::int64_t connections_per_address_max = 100'000;
     std::int64_t message_bytes_max = 11ll << 20;
-    std::int64_t queued_bytes_max = 1ll << 20;
+    std::int64_t queued_bytes_max = 4ll << 20;
     std::int64_t in_flight_max = 64;
     std::int64_t subscriptions_per_connection = 32;
     std::int64_t header_timeout_ms = 5'000;

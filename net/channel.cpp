@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <utility>
-#include <vector>
 
 #include <linux/sockios.h>
 #include <openssl/bio.h>
@@ -15,20 +14,15 @@
 namespace mooring::net {
 
 namespace {
-// Outgoing buffers go round between the connections of a thread: an idle connection holds none, and a busy
-// one gets one that has its size already.
-constexpr std::size_t spare_buffers_max = 64;
-constexpr std::size_t spare_buffer_bytes_max = 64 << 10;
-thread_local std::vector<std::string> spare_buffers;
-
 io_error from_errno(int number) {
   return {number, boost::system::system_category()};
 }
 } // namespace
 
-channel::channel(tcp_socket socket, const tls_context& tls, net_counters& counters)
+channel::channel(tcp_socket socket, const tls_context& tls, net_counters& counters, std::size_t queue_max)
     : socket_(std::move(socket))
-    , counters_(counters) {
+    , counters_(counters)
+    , queue_max_(queue_max) {
   io_error ignored;
   socket_.non_blocking(true, ignored);
   socket_.native_non_blocking(true, ignored);
@@ -42,6 +36,8 @@ channel::channel(tcp_socket socket, const tls_context& tls, net_counters& counte
 }
 
 channel::~channel() {
+  queue_.clear();
+  count_queued();
   if (tls_ != nullptr) {
     SSL_free(tls_);
     counters_.tls_connections.subtract();
@@ -51,6 +47,7 @@ channel::~channel() {
 void channel::close() {
   io_error ignored;
   socket_.close(ignored);
+  complete_held_write();
 }
 
 void channel::cancel_read() {
@@ -122,20 +119,6 @@ void channel::step_handshake(std::function<void(io_error)> done) {
            });
 }
 
-std::string& channel::outgoing() {
-  if (outgoing_.empty() && !spare_buffers.empty()) {
-    outgoing_ = std::move(spare_buffers.back());
-    spare_buffers.pop_back();
-  }
-  // What left already goes when it is the larger part, so that a queue that never empties does not grow for
-  // ever.
-  if (sent_ > (std::size_t{64} << 10) && sent_ > outgoing_.size() / 2) {
-    outgoing_.erase(0, sent_);
-    sent_ = 0;
-  }
-  return outgoing_;
-}
-
 std::uint64_t channel::bytes_delivered() {
   int unacknowledged = 0;
   if (!socket_.is_open() || ::ioctl(socket_.native_handle(), SIOCOUTQ, &unacknowledged) != 0)
@@ -144,38 +127,59 @@ std::uint64_t channel::bytes_delivered() {
 }
 
 void channel::flush() {
-  if (write_waits_ || is_broken_) return;
-  while (sent_ < outgoing_.size()) {
-    const auto wrote = try_write(outgoing_.data() + sent_, outgoing_.size() - sent_);
+  if (is_broken_) return;
+  if (write_waits_) return count_queued();
+  for (auto next = queue_.front(); !next.empty(); next = queue_.front()) {
+    const auto wrote = try_write(next.data(), next.size());
     if (wrote.failure) return broken();
     if (wrote.waits_for != want::nothing) {
-      write_waits_ = true;
-      owner_->on_write_blocked();
-      wait_for(wrote.waits_for, [this, held = owner_->keep_alive()](io_error failure) {
-        write_waits_ = false;
-        if (failure) return broken();
-        flush();
-        if (!write_waits_ && !is_broken_) owner_->on_drained();
-      });
-      return;
+      count_queued();
+      return wait_to_write(wrote.waits_for);
     }
-    sent_ += wrote.bytes;
+    queue_.take(wrote.bytes);
     bytes_sent_ += wrote.bytes;
     counters_.bytes_sent.add(wrote.bytes);
   }
-  sent_ = 0;
-  outgoing_.clear();
-  if (outgoing_.capacity() <= spare_buffer_bytes_max && spare_buffers.size() < spare_buffers_max)
-    spare_buffers.push_back(std::move(outgoing_));
-  outgoing_ = std::string();
+  count_queued();
   if (finishing_) finish_when_drained();
+}
+
+void channel::wait_to_write(want what) {
+  write_waits_ = true;
+  owner_->on_write_blocked();
+  wait_for(what, [this, held = owner_->keep_alive()](io_error failure) {
+    write_waits_ = false;
+    // cancel_read cancels this wait too; what is queued has still to leave.
+    if (failure && (failure != asio::error::operation_aborted || !socket_.is_open())) return broken();
+    flush();
+    if (is_broken_) return;
+    if (held_write_ && !is_full()) complete_held_write();
+    owner_->on_sent();
+  });
+}
+
+// What waits for slow peers; what a turn appends and flushes at once does not show.
+void channel::count_queued() {
+  const auto bytes = queue_.bytes();
+  if (bytes == counted_queued_) return;
+  counters_.queued_bytes.add(bytes - counted_queued_); // modulo 2^64: it may be less
+  counted_queued_ = bytes;
+}
+
+void channel::complete_held_write() {
+  if (!held_write_) return;
+  const auto failure = socket_.is_open() ? io_error() : io_error(asio::error::operation_aborted);
+  asio::post(socket_.get_executor(),
+             [held = owner_->keep_alive(), done = std::shared_ptr(std::move(held_write_)), failure] {
+               (*done)(failure);
+             });
 }
 
 void channel::broken() {
   if (is_broken_) return;
   is_broken_ = true;
-  std::string().swap(outgoing_);
-  sent_ = 0;
+  queue_.clear();
+  count_queued();
   close();
   const auto held = owner_->keep_alive();
   if (finishing_) {

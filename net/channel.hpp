@@ -1,9 +1,13 @@
 // A connected socket, plain or TLS, as the sessions and Beast see it.
 //
-// Reading: async_read_some, one at a time. Writing: bytes are appended to one outgoing buffer and leave with
+// Reading: async_read_some, one at a time. Writing: bytes are appended to one outgoing queue and leave with
 // the next flush, in one system call; whoever appends whole frames at once (our answers, Beast's pongs and
 // closes through async_write_some) can therefore never end up inside another's frame. Flushing is synchronous
 // and non-blocking; what the kernel does not take waits for the socket to become writable.
+//
+// The queue is bounded by those who append: a session that finds it full (is_full) starts nothing that would
+// add to it until on_sent finds room. Beast's own writes are held up here in the same way, or a peer
+// that pings and never reads would fill the memory with pongs.
 //
 // TLS runs OpenSSL directly on the non-blocking socket: Asio's ssl::stream holds 34 KiB of buffers per
 // connection.
@@ -29,6 +33,7 @@
 
 #include "net/asio.hpp"
 #include "net/counters.hpp"
+#include "net/send_queue.hpp"
 #include "net/tls.hpp"
 
 struct ssl_st;
@@ -42,9 +47,9 @@ class channel_owner {
   virtual void on_received(std::size_t bytes) = 0;
   virtual void on_read_waits() = 0;    // a read found nothing and waits for the socket
   virtual void on_write_blocked() = 0; // the socket is full; a write deadline should be set
-  virtual void on_drained() = 0;       // everything that was blocked has been written
-  virtual void on_finishing() = 0;     // async_finish began; its time should be bounded
-  virtual void on_broken() = 0;        // writing failed; the channel is closed
+  virtual void on_sent() = 0;      // of what was blocked some has left; everything, unless is_write_blocked
+  virtual void on_finishing() = 0; // async_finish began; its time should be bounded
+  virtual void on_broken() = 0;    // writing failed; the channel is closed
 
  protected:
   ~channel_owner() = default;
@@ -54,7 +59,8 @@ class channel {
  public:
   using executor_type = executor;
 
-  channel(tcp_socket socket, const tls_context& tls, net_counters& counters); // tls null: plain
+  // tls null: plain. `queue_max`: bytes from which on the queue is full.
+  channel(tcp_socket socket, const tls_context& tls, net_counters& counters, std::size_t queue_max);
   ~channel();
   channel(const channel&) = delete;
   channel& operator=(const channel&) = delete;
@@ -81,13 +87,15 @@ class channel {
 
   // ── writing ──
   // Append whole frames here, then flush.
-  std::string& outgoing();
-  std::size_t queued_bytes() const { return outgoing_.size() - sent_; }
+  std::string& outgoing() { return queue_.tail(); }
+  std::size_t queued_bytes() const { return queue_.bytes(); }
+  bool is_full() const { return queued_bytes() >= queue_max_; }
   bool is_write_blocked() const { return write_waits_; }
   // Bytes that the other side's kernel has acknowledged (with TLS about that). Asks the kernel.
   std::uint64_t bytes_delivered();
   void flush();
-  // As Asio's AsyncWriteStream: takes all bytes at once, flushes, completes later. For Beast's own frames.
+  // As Asio's AsyncWriteStream: takes all bytes at once, flushes, completes later; when the queue is full, as
+  // soon as it no longer is. For Beast's own frames.
   template<class Buffers, class Handler> void async_write_some(const Buffers& buffers, Handler&& handler);
 
   // Ends our direction when everything is written, then discards what comes until the other side ends too, so
@@ -114,8 +122,11 @@ class channel {
     owner_->on_received(bytes);
   }
   void wait_for(want what, std::function<void(io_error)> then);
+  void wait_to_write(want what);
   void step_handshake(std::function<void(io_error)> done);
   void finish_when_drained();
+  void complete_held_write();
+  void count_queued();
   void discard(std::shared_ptr<void> held, std::function<void(io_error)> done);
   void broken();
 
@@ -123,9 +134,11 @@ class channel {
   ssl_st* tls_ = nullptr;
   net_counters& counters_;
   channel_owner* owner_ = nullptr;
-  std::string outgoing_;
-  std::size_t sent_ = 0; // bytes of outgoing_ that have left
+  send_queue queue_;
+  const std::size_t queue_max_;
+  std::size_t counted_queued_ = 0; // of queue_, in counters_
   std::uint64_t bytes_sent_ = 0;
+  std::unique_ptr<std::function<void(io_error)>> held_write_; // of Beast, while the queue is full
   std::string unread_;
   std::function<void(io_error)> finishing_;
   bool read_waits_ = false;
@@ -241,6 +254,14 @@ void channel::async_write_some(const Buffers& buffers, Handler&& handler) {
     bytes += one.size();
   }
   flush();
+  if (!is_broken_ && is_full()) {
+    MOORING_CHECK(held_write_ == nullptr, "Beast writes one frame at a time");
+    // Beast's handlers can only be moved; std::function copies.
+    auto held = std::make_shared<handler_type>(std::forward<Handler>(handler));
+    held_write_ = std::make_unique<std::function<void(io_error)>>(
+        [held, bytes](io_error failure) { (*held)(failure, failure ? std::size_t{0} : bytes); });
+    return;
+  }
   const auto failure = is_broken_ ? io_error(asio::error::broken_pipe) : io_error();
   asio::post(immediate<handler_type>{this, std::forward<Handler>(handler), failure, failure ? 0 : bytes,
                                      false, socket_.get_executor()});

@@ -40,6 +40,7 @@ template<class Number> struct net_counts {
   Number tls_connections{};    // of the above
   Number requests_in_flight{}; // given to the gateway and not answered
   Number subscriptions{};      // begun and not ended
+  Number queued_bytes{};       // of answers and events, for peers that read slowly
   // Since the start.
   Number connections_accepted{};
   Number refused_connections_limit{}; // accepting paused or refused: connections_max
@@ -49,6 +50,7 @@ template<class Number> struct net_counts {
   Number refused_tokens{};            // did not verify
   Number deadline_closes{};           // headers, init, message, write or ping deadline passed
   Number queue_overflows{};           // closed with 1013
+  Number read_pauses{};               // a peer was not read from: what it had asked for filled its queue
   Number bytes_received{};            // of the sockets, after TLS
   Number bytes_sent{};
   Number messages_received{}; // WebSocket messages
@@ -63,11 +65,12 @@ template<class Number> struct net_counts {
 
   template<class F> static void for_each(net_counts& counts, F&& f) {
     f(counts.http_connections), f(counts.websocket_connections), f(counts.tls_connections),
-        f(counts.requests_in_flight), f(counts.subscriptions);
+        f(counts.requests_in_flight), f(counts.subscriptions), f(counts.queued_bytes);
     f(counts.connections_accepted), f(counts.refused_connections_limit), f(counts.refused_address_limit);
     f(counts.refused_handshakes), f(counts.refused_origins), f(counts.refused_tokens),
         f(counts.deadline_closes);
-    f(counts.queue_overflows), f(counts.bytes_received), f(counts.bytes_sent), f(counts.messages_received);
+    f(counts.queue_overflows), f(counts.read_pauses), f(counts.bytes_received), f(counts.bytes_sent),
+        f(counts.messages_received);
     f(counts.messages_sent), f(counts.events_sent), f(counts.http_requests), f(counts.http_2xx),
         f(counts.http_4xx), f(counts.http_5xx);
     for (auto& close : counts.closes) f(close);

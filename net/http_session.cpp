@@ -55,6 +55,8 @@ void http_session::read() {
                           reading_ = false;
                           if (ended_) return;
                           if (state_ == state::closing) return finish();
+                          if (failure == asio::error::eof && wire_.queued_bytes() != 0)
+                            return close_gracefully();
                           if (failure) return abort();
                           in_.commit(bytes);
                           process();
@@ -67,6 +69,12 @@ void http_session::process() {
   for (bool more = true; more && !ended_;) {
     switch (state_) {
     case state::waiting:
+      if (is_held_back(0)) { // on_sent goes on
+        processing_ = false;
+        return;
+      }
+      more = !ended_ && parse_headers();
+      break;
     case state::headers: more = parse_headers(); break;
     case state::body: more = collect_body(); break;
     default: more = false; break;
@@ -266,6 +274,8 @@ void http_session::begin_stop() {
   switch (state_) {
   case state::waiting:
   case state::headers:
+    if (wire_.queued_bytes() != 0) return close_gracefully(); // answers that a slow peer has still to take
+    return abort();
   case state::handshaking:
   case state::streaming: return abort(); // a long body could take for ever
   case state::body:
@@ -279,12 +289,19 @@ void http_session::on_end() {
   if (pump_ == nullptr) return;
   std::exchange(pump_, nullptr)->cancel();
   if (state_ == state::streaming)
-    log::warning("request {}: the connection ended before the whole answer was sent", hexadecimal(request_id_));
+    log::warning("request {}: the connection ended before the whole answer was sent",
+                 hexadecimal(request_id_));
 }
 
-void http_session::on_drained() {
-  session::on_drained();
-  if (!ended_ && state_ == state::streaming) pump_->want();
+void http_session::on_sent() {
+  session::on_sent();
+  if (state_ == state::streaming && !wire_.is_write_blocked()) pump_->want();
+  if (state_ != state::waiting) return;
+  if (!wire_.is_write_blocked()) {
+    since_ms_ = thread_.now_ms(); // the silence between two requests begins when the answer has left
+    arm();
+  }
+  if (held_back_ && !reading_) process();
 }
 
 void http_session::force_close() {
@@ -303,6 +320,7 @@ std::int64_t http_session::next_deadline_ms() const {
   case state::handshaking:
   case state::headers: at = std::min(at, since_ms_ + options.header_timeout_ms); break;
   case state::waiting:
+    if (wire_.is_write_blocked()) break; // the last answer is still on its way
     at = std::min(at, since_ms_ + (is_first_ ? options.header_timeout_ms : options.keep_alive_timeout_ms));
     break;
   case state::body: at = std::min(at, receive_deadline_ms()); break;

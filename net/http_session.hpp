@@ -6,6 +6,9 @@
 //
 // A long body (body_source) streams in chunks; nothing is read from the socket meanwhile.
 //
+// Who asks on and does not read is not read from either, from queued_bytes_max on. Who ends its own direction
+// still gets what it has asked for.
+//
 // Cross-site requests: nothing here is authorised by a cookie, only by a bearer token that a foreign page
 // does not have; so a forged request gains nothing. Still, a request that carries an Origin must carry an
 // allowed one, and a GET without Origin is refused when the browser says that another site made it
@@ -62,7 +65,7 @@ class http_session final : public session {
   std::int64_t next_deadline_ms() const override;
   void check_deadlines(std::int64_t now_ms) override;
   void on_end() override;
-  void on_drained() override;
+  void on_sent() override;
 
  private:
   enum class state : std::uint8_t { handshaking, waiting, headers, body, executing, streaming, closing };

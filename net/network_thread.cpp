@@ -184,8 +184,9 @@ void network_thread::adopt(accepted_socket socket) {
   }
   socket.take();
   counters_.connections_accepted.add();
-  connection parts{std::make_unique<channel>(std::move(wire), socket.tls, counters_),
-                   std::move(socket.remote_address), std::move(socket.place), socket.is_proxy};
+  connection parts{
+      std::make_unique<channel>(std::move(wire), socket.tls, counters_, options_.queued_bytes_max),
+      std::move(socket.remote_address), std::move(socket.place), socket.is_proxy};
   enter(make_http_session(*this, std::move(parts)));
 }
 
@@ -230,7 +231,8 @@ void network_thread::answer(operation_table::ticket ticket, graphql_answer&& fro
   held->on_answer(ticket, *operation, std::move(from_gateway));
 }
 
-std::shared_ptr<body_pump> network_thread::start_body(std::unique_ptr<body_source> source, body_pump::taker take) {
+std::shared_ptr<body_pump> network_thread::start_body(std::unique_ptr<body_source> source,
+                                                      body_pump::taker take) {
   auto made = std::make_shared<body_pump>(std::move(source), inbox_, std::move(take));
   bodies_.emplace(made.get(), made);
   made->start([this](body_pump& one) {

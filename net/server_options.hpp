@@ -35,10 +35,11 @@ struct server_options {
   std::size_t header_bytes_max = 8 << 10;            // request line and headers: 431
   std::size_t message_bytes_max = 11 << 20; // a WebSocket message (1009), an HTTP body, also inflated (413)
   std::size_t first_message_bytes_max = 16 << 10; // a WebSocket message before connection_ack
-  // Answers waiting for a slow reader: above this a further one closes the WebSocket with 1013. A single
-  // answer may be larger. Reading pauses above a quarter of it, so a client that only asks too fast is slowed
-  // down and not closed.
-  std::size_t queued_bytes_max = 1 << 20;
+  // Answers and events of one connection that wait for its peer to read them. Nothing more is read from a
+  // peer whose queue is full, until it has taken three quarters; one that takes too little in
+  // write_timeout_ms is cut. Answers to what it asked before may still come: a first one beyond the bound
+  // finds place, whatever its size, and a further one closes the WebSocket with 1013.
+  std::size_t queued_bytes_max = 4 << 20;
   std::size_t requests_in_flight_max = 64; // per WebSocket; reading pauses there
   std::size_t subscriptions_max = 32;      // per WebSocket; a further one is refused with RATE_LIMITED
   // Events wait at their source while more than this is queued for a slow reader (or a quarter of

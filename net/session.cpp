@@ -46,7 +46,20 @@ void session::on_write_blocked() {
   arm();
 }
 
-void session::on_drained() {
+bool session::is_held_back(std::size_t more) {
+  const auto most = thread_.options().queued_bytes_max;
+  // A peer that reads takes at once what this turn made; only what then stays has to wait.
+  if (wire_.queued_bytes() + more > most && !wire_.is_write_blocked()) wire_.flush();
+  const auto queued = wire_.queued_bytes();
+  const bool was = held_back_;
+  // Below the low mark there is room for any answer, also for one that is larger than the bound.
+  held_back_ = queued > most / 4 && (was || queued + more > most);
+  if (held_back_ && !was) thread_.counters().read_pauses.add();
+  return held_back_;
+}
+
+void session::on_sent() {
+  if (wire_.is_write_blocked()) return;
   sending_.since_ms = 0;
   if (finishing_since_ms_ != 0) on_finishing(); // the other side's time starts when it has everything
 }

@@ -40,7 +40,7 @@ class session : public std::enable_shared_from_this<session>, public channel_own
   void on_received(std::size_t bytes) override;
   void on_read_waits() override;
   void on_write_blocked() override;
-  void on_drained() override;
+  void on_sent() override;
   void on_broken() override;
   void on_finishing() override;
 
@@ -61,6 +61,11 @@ class session : public std::enable_shared_from_this<session>, public channel_own
   std::int64_t write_deadline_ms() const;
   bool write_is_overdue(std::int64_t now_ms);
 
+  // The bound on what waits for the peer (server_options::queued_bytes_max), with a low mark: true from when
+  // another `more` bytes would pass the bound until three quarters of it are free again. May flush, and so
+  // end the session.
+  bool is_held_back(std::size_t more);
+
   static constexpr std::int64_t never = INT64_MAX;
 
   network_thread& thread_;
@@ -78,6 +83,7 @@ class session : public std::enable_shared_from_this<session>, public channel_own
   std::uint64_t received_bytes_ = 0;
   std::int64_t finishing_since_ms_ = 0;
   bool ended_ = false;
+  bool held_back_ = false;
 };
 
 std::shared_ptr<session> make_http_session(network_thread& thread, connection parts);

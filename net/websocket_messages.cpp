@@ -151,7 +151,6 @@ void websocket_session::on_complete(const client_message& message) {
 
 void websocket_session::on_answer(operation_table::ticket ticket, operation_table::operation& operation,
                                   graphql_answer&& answer) {
-  const bool was_full = !may_read();
   const bool is_wanted = !operation.cancelled && state_ == state::acknowledged;
   const bool begins = answer.events != nullptr;
   std::string id_json;
@@ -160,12 +159,14 @@ void websocket_session::on_answer(operation_table::ticket ticket, operation_tabl
     id_json = operation.id_json;
   } else if (is_wanted) {
     auto& out = wire_.outgoing();
+    const auto before = wire_.queued_bytes();
     if (answer.executed) {
       append_next_frame(out, operation.id_json, answer.body);
       append_complete_frame(out, operation.id_json);
     } else {
       append_error_frame(out, operation.id_json, errors_of(answer.body));
     }
+    answer_bytes_ = std::max(wire_.queued_bytes() - before, answer_bytes_ - answer_bytes_ / 8);
   }
   thread_.operations().close(ticket);
   running_.erase(std::find(running_.begin(), running_.end(), ticket));
@@ -177,7 +178,7 @@ void websocket_session::on_answer(operation_table::ticket ticket, operation_tabl
   }
   if (ended_ || state_ == state::closing) return;
   if (thread_.is_stopping() && running_.empty()) return close(close_code::going_away, "the node is stopping");
-  if (was_full && !in_read_turn_) read();
+  if (!in_read_turn_) read();
 }
 
 // Bytes were appended for the client.

@@ -12,8 +12,10 @@ namespace mooring::net {
 
 namespace {
 
-// A read buffer above this is not kept between messages.
-constexpr std::size_t idle_buffer_bytes_max = 4 << 10;
+// What an idle connection holds for its next message; a read buffer above it is not kept between messages.
+constexpr std::size_t first_read_bytes = 256;
+// The rest of a message: never what its header claims, only what has come.
+constexpr std::size_t next_read_bytes = 64 << 10;
 // Pipelined answers leave at the latest here.
 constexpr std::size_t unflushed_bytes_max = 64 << 10;
 
@@ -29,7 +31,8 @@ websocket_session::websocket_session(network_thread& thread, connection parts,
     , stream_(channel_link{&wire_, &counted_code_})
     , who_(std::move(who))
     , id_(thread.next_connection_id())
-    , since_ms_(thread.now_ms()) {
+    , since_ms_(thread.now_ms())
+    , answer_bytes_(thread.options().queued_bytes_max / 4) {
   thread_.counters().websocket_connections.add();
   stream_.read_message_max(thread_.options().first_message_bytes_max);
   // Control frames are no part of a message: between messages they do not start the clock of one.
@@ -70,20 +73,35 @@ void websocket_session::accept(upgrade_request request, std::string_view leftove
 
 // ── reading ──
 
-bool websocket_session::may_read() const {
+bool websocket_session::may_read() {
   const auto& options = thread_.options();
-  return running_.size() < options.requests_in_flight_max &&
-         wire_.queued_bytes() <= options.queued_bytes_max / 4 &&
-         !(thread_.is_stopping() && state_ == state::acknowledged);
+  if (running_.size() >= options.requests_in_flight_max) return false;
+  if (thread_.is_stopping() && state_ == state::acknowledged) return false;
+  if (is_held_back(answer_bytes_)) return false;
+  return running_.empty() ||
+         wire_.queued_bytes() + (running_.size() + 1) * answer_bytes_ <= options.queued_bytes_max;
 }
 
 void websocket_session::read() {
-  if (reading_ || ended_ || beast_closing_ || !may_read()) return;
+  if (reading_ || ended_ || beast_closing_ || !may_read() || ended_) return;
   reading_ = true;
-  stream_.async_read(in_, [held = self()](io_error failure, std::size_t) { held->on_read(failure); });
+  read_on();
 }
 
-void websocket_session::on_read(io_error failure) {
+// Not Beast's async_read: it holds 1.5 KiB for each message that may come.
+void websocket_session::read_on() {
+  const auto room =
+      in_.size() == 0 ? first_read_bytes : std::min(stream_.read_size_hint(next_read_bytes), next_read_bytes);
+  stream_.async_read_some(in_.prepare(room), [held = self()](io_error failure, std::size_t bytes) {
+    held->on_read(failure, bytes);
+  });
+}
+
+void websocket_session::on_read(io_error failure, std::size_t bytes) {
+  if (!failure && !ended_) {
+    in_.commit(bytes);
+    if (!stream_.is_message_done()) return read_on();
+  }
   reading_ = false;
   if (ended_) return;
   if (failure) {
@@ -101,7 +119,7 @@ void websocket_session::on_read(io_error failure) {
     close(close_code::unsupported_data, "messages must be text");
   if (ended_) return;
   in_.consume(in_.size());
-  in_.release(idle_buffer_bytes_max);
+  in_.release(first_read_bytes + json_padding);
   // While the next message is here already, the turn goes on; many answers then leave in one write. The turn
   // ends when the channel has to wait for the client (on_read_waits), or here.
   read();
@@ -121,14 +139,17 @@ void websocket_session::on_read_waits() {
   session::on_read_waits();
 }
 
-void websocket_session::on_drained() {
-  session::on_drained();
-  queue_was_over_ = false;
-  // The answer to our close can be waited for only now.
-  if (state_ == state::closing) since_ms_ = thread_.now_ms();
-  arm();
+void websocket_session::on_sent() {
+  session::on_sent();
+  if (wire_.queued_bytes() <= thread_.options().queued_bytes_max) queue_was_over_ = false;
+  if (!wire_.is_write_blocked()) {
+    // The answers to our close and to our ping can be waited for only now.
+    if (state_ == state::closing) since_ms_ = thread_.now_ms();
+    if (pinged_at_ms_ != 0) pinged_at_ms_ = thread_.now_ms();
+    arm();
+  }
   read();
-  resume_streams();
+  if (!wire_.is_write_blocked()) resume_streams();
 }
 
 // ── ending ──
@@ -185,8 +206,9 @@ std::int64_t websocket_session::next_deadline_ms() const {
     break;
   }
   at = std::min(at, receive_deadline_ms());
-  // While reading is paused, silence is ours and says nothing about the client.
-  if (reading_)
+  // While reading is paused, silence is ours and says nothing about the client; nor does it while much is on
+  // its way to it, for a ping would arrive behind all of that.
+  if (reading_ && !wire_.is_write_blocked())
     at = std::min(at, pinged_at_ms_ == 0 ? last_received_ms_ + options.ping_interval_ms
                                          : pinged_at_ms_ + options.ping_interval_ms);
   else
@@ -217,7 +239,7 @@ void websocket_session::check_deadlines(std::int64_t now_ms) {
     counters.deadline_closes.add();
     return close(close_code::try_again_later, "the message took too long to arrive");
   }
-  if (!reading_ || state_ != state::acknowledged) return;
+  if (!reading_ || wire_.is_write_blocked() || state_ != state::acknowledged) return;
   if (pinged_at_ms_ != 0 && last_received_ms_ >= pinged_at_ms_)
     pinged_at_ms_ = 0; // any byte is a sign of life
   if (pinged_at_ms_ != 0 && now_ms >= pinged_at_ms_ + options.ping_interval_ms) {

@@ -10,8 +10,11 @@
 // A subscription that has begun is a stream_operation: it is no request in flight any more, and stays until
 // either side completes it or the connection ends.
 //
-// Reading pauses while requests_in_flight_max requests run or much is queued for a slow reader: the client
-// feels it as TCP backpressure.
+// Reading pauses while requests_in_flight_max requests run, and while what is queued for the client and what
+// the requests that run may add to it would pass queued_bytes_max: the client feels it as TCP back pressure.
+// How much a request may add is learned from the connection's last answers, and taken for a quarter of the
+// bound before the first one. So a client that asks for much and reads slowly is slowed down and gets
+// everything; closing with 1013 is for one whose answers became large at once.
 //
 // Internal to net. websocket_session.cpp is the connection, websocket_messages.cpp what the messages do,
 // websocket_streams.cpp the subscriptions.
@@ -51,7 +54,7 @@ class websocket_session final : public session {
   void begin_stop() override;
   void force_close() override { close(close_code::going_away, "the node is stopping"); }
   void close_by_gateway(std::uint16_t code, const std::string& reason) override { close(code, reason); }
-  void on_drained() override;
+  void on_sent() override;
   void on_read_waits() override;
 
   // ── for stream_operation ──
@@ -72,13 +75,14 @@ class websocket_session final : public session {
     return std::static_pointer_cast<websocket_session>(shared_from_this());
   }
   void read();
-  void on_read(io_error failure);
+  void on_read(io_error failure, std::size_t bytes);
   void on_message();
   void on_connection_init(const client_message& message);
   void on_ping(const client_message& message);
   void on_subscribe(const client_message& message);
   void on_complete(const client_message& message);
-  bool may_read() const;
+  void read_on();
+  bool may_read();
   void sent(std::size_t messages);
   void close(std::uint16_t code, std::string_view reason);
   std::int64_t expiry_in_ms() const;
@@ -101,6 +105,7 @@ class websocket_session final : public session {
   std::uint64_t id_;
   std::int64_t since_ms_;         // of the state
   std::int64_t pinged_at_ms_ = 0; // 0: no ping is out
+  std::size_t answer_bytes_;      // what an answer is taken to need
   state state_ = state::accepting;
   bool subprotocol_ok_ = false;
   bool reading_ = false;
