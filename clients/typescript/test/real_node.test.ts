@@ -3,29 +3,39 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { MemoryStorage, type Progress } from '@mooring/client';
-import { Node, Proxy, hasPush, listed, openClient, sleep, spyingSocket, until } from './harness.js';
+import { Node, Proxy, listed, openClient, sleep, spyingSocket, until } from './harness.js';
 
-let node: Node, pushes: boolean;
+let node: Node;
 before(async () => {
   node = await new Node({ 'auth.clock_skew_ms': '0s' }).start();
-  pushes = await hasPush(node);
 });
 after(() => node.stop());
 
-test('a connection outlives its tokens: the next one comes by ping, and nothing is closed', async () => {
+test('a connection outlives its tokens: the next one comes by ping, nothing is closed, and the pushes go on', async () => {
   const proxy = await new Proxy(node.port).listen();
   let asked = 0;
+  const renewals: string[] = [];
   const client = await openClient({ url: proxy.url, deviceId: 'long', getToken: () => {
     asked += 1;
     return Promise.resolve(node.token({ ttl: '2s' }));
-  } });
+  }, webSocket: spyingSocket({ sent: text => void (text.includes('"type":"ping"') && text.includes('Bearer') && renewals.push(text)) }) });
   client.start();
   assert.ok(await client.synced({ timeoutMs: 5000 }));
-  await sleep(5000);
+  assert.equal(client.status.mode, 'push');
+  const lasting = node.token();
+  const other = await openClient({ url: node.url, deviceId: 'other', getToken: () => Promise.resolve(lasting) });
+  other.start();
+  for (let n = 0; n < 5; ++n) {
+    await sleep(1000);
+    await other.create('TASK', `from elsewhere ${n}`, { n }, { priority: 'HIGH' });
+    await until(async () => await client.get('TASK', `from elsewhere ${n}`), `push ${n}`, 3000);
+  }
   await client.create('TASK', 'late', { n: 1 });
   assert.ok(await client.synced({ timeoutMs: 5000 }));
-  assert.ok(asked >= 3, `${asked} tokens`);
+  assert.ok(asked >= 3 && renewals.length === asked - 1, `${asked} tokens, ${renewals.length} by ping`);
+  assert.equal(new Set(renewals).size, renewals.length, 'each another');
   assert.equal(proxy.connections, 1);
+  await other.close();
   await client.close();
   await proxy.close();
 });
@@ -142,22 +152,7 @@ test('a domain that is kept from now on is read from its beginning', async () =>
 
 // ── the push ──
 
-const unlessPushed = async (t: { skip(why: string): void }): Promise<boolean> => {
-  if (!pushes) t.skip('this node has no Subscription type');
-  return pushes;
-};
-
-test('a node without the subscription is polled', async t => {
-  if (pushes) return t.skip('this node pushes');
-  const client = await openClient({ url: node.url, deviceId: 'polling', getToken: () => Promise.resolve(node.token()) });
-  client.start();
-  assert.ok(await client.synced({ timeoutMs: 5000 }));
-  assert.equal(client.status.mode, 'poll');
-  await client.close();
-});
-
-test('push: an edit is on the user\'s other device without polling, and the position is acknowledged', async t => {
-  if (!await unlessPushed(t)) return;
+test('push: an edit is on the user\'s other device without polling, and the position is acknowledged', async () => {
   const token = node.token({ tenant: 'push' });
   const open = (deviceId: string) => openClient({ url: node.url, deviceId, getToken: () => Promise.resolve(token), pollIntervalMs: 3_600_000 });
   const a = await open('a'), b = await open('b');
@@ -177,8 +172,7 @@ test('push: an edit is on the user\'s other device without polling, and the posi
   await b.close();
 });
 
-test('push: what was missed offline comes in order when the device is back, behind its own position', async t => {
-  if (!await unlessPushed(t)) return;
+test('push: what was missed offline comes in order when the device is back, behind its own position', async () => {
   const token = node.token({ tenant: 'missed' }), storage = new MemoryStorage();
   const open = (deviceId: string, kept?: MemoryStorage) => openClient({ url: node.url, deviceId, getToken: () => Promise.resolve(token), pollIntervalMs: 3_600_000, ...(kept ? { storage: kept } : {}) });
   const a = await open('a');
@@ -202,8 +196,7 @@ test('push: what was missed offline comes in order when the device is back, behi
   await b.close();
 });
 
-test('push: conflicts reach the app, and what was decided both devices', async t => {
-  if (!await unlessPushed(t)) return;
+test('push: conflicts reach the app, and what was decided both devices', async () => {
   const token = node.token({ tenant: 'alerts' }), admin = node.token({ tenant: 'alerts', user: 'boss', roles: ['admin'] });
   await node.ask(admin, 'mutation { setConflictPolicy(policy: { domain: TASK, resolutionPolicy: MANUAL }) { domain } }');
   const told: string[] = [];
@@ -229,23 +222,56 @@ test('push: conflicts reach the app, and what was decided both devices', async t
   await b.close();
 });
 
-test('push: triggers and notifications reach the app, also those of the time that it was offline', async t => {
-  const { __schema: { mutationType } } = await node.ask<{ __schema: { mutationType: { fields: { name: string }[] } } }>(node.token(), '{ __schema { mutationType { fields { name } } } }');
-  if (!['triggerSync', 'broadcast'].every(name => mutationType.fields.some(one => one.name === name))) return t.skip('this node has no triggerSync or no broadcast');
-  if (!await unlessPushed(t)) return;
-  const token = node.token({ tenant: 'notes' }), admin = node.token({ tenant: 'notes', user: 'boss', roles: ['admin'] });
-  const told: string[] = [];
-  const client = await openClient({ url: node.url, deviceId: 'd', getToken: () => Promise.resolve(token), on: {
-    trigger: one => void told.push(`trigger ${one.reason}`), notification: one => void told.push(`notification ${one.message}`) } });
-  client.start();
-  assert.ok(await client.synced({ timeoutMs: 5000 }));
-  await node.ask(admin, 'mutation { triggerSync(domains: [TASK], reason: "please") }');
-  await node.ask(admin, 'mutation { broadcast(message: "hello", priority: HIGH) }');
-  await until(() => told.length === 2, 'trigger and notification', 5000);
-  await client.stop();
-  await node.ask(admin, 'mutation { broadcast(message: "while you were away", priority: HIGH) }');
-  client.start();
-  await until(() => told.length === 3, 'the other notification', 5000);
-  assert.deepEqual(told, ['trigger please', 'notification hello', 'notification while you were away']);
-  await client.close();
+test('push: triggers and notifications reach those whom they are meant for, also those of the time that they were offline', async () => {
+  const admin = node.token({ tenant: 'notes', user: 'boss', roles: ['admin'] });
+  const told: Record<string, unknown[]> = { phone: [], tablet: [], other: [] };
+  const open = (deviceId: string, user: string) => {
+    const token = node.token({ tenant: 'notes', user });
+    return openClient({ url: node.url, deviceId, getToken: () => Promise.resolve(token), on: {
+      trigger: one => void told[deviceId]!.push(one), notification: one => void told[deviceId]!.push(one) } });
+  };
+  const devices = { phone: await open('phone', 'ann'), tablet: await open('tablet', 'ann'), other: await open('other', 'bob') };
+  for (const one of Object.values(devices)) {
+    one.start();
+    assert.ok(await one.synced({ timeoutMs: 5000 }));
+  }
+  const call = (mutation: string) => node.ask<Record<string, number>>(admin, `mutation { sent: ${mutation} }`);
+  assert.deepEqual(await call('triggerSync(domains: [VOICE, TASK], userId: "ann", reason: "please")'), { sent: 2 });
+  assert.deepEqual(await call('broadcast(message: "hello", data: { room: 7, to: ["all"] }, priority: HIGH)'), { sent: 3 });
+  assert.deepEqual(await call('broadcast(message: "only you", priority: CRITICAL, deviceId: "tablet")'), { sent: 1 });
+  const trigger = { domains: ['VOICE', 'TASK'], reason: 'please', priority: 'HIGH' };
+  const hello = { message: 'hello', data: { room: 7, to: ['all'] }, priority: 'HIGH' }, onlyYou = { message: 'only you', data: null, priority: 'CRITICAL' };
+  const expected: Record<string, unknown[]> = { phone: [trigger, hello], tablet: [trigger, hello, onlyYou], other: [hello] };
+  const hasAll = () => Object.keys(expected).every(name => told[name]!.length >= expected[name]!.length);
+  await until(hasAll, 'all of them', 5000).catch(() => {});
+  assert.deepEqual(told, expected);
+
+  await devices.phone.stop();
+  await call('broadcast(message: "while you were away", priority: HIGH)');
+  const away = { message: 'while you were away', data: null, priority: 'HIGH' };
+  devices.phone.start();
+  for (const all of Object.values(expected)) all.push(away);
+  await until(hasAll, 'the other notification', 5000).catch(() => {});
+  assert.deepEqual(told, expected);
+  for (const one of Object.values(devices)) await one.close();
+});
+
+test('push: a notification that the app did not finish with is told again after its restart', async () => {
+  const token = node.token({ tenant: 'once more' }), admin = node.token({ tenant: 'once more', user: 'boss', roles: ['admin'] });
+  const storage = new MemoryStorage(), told: string[] = [];
+  const open = (kept: MemoryStorage, finishes: boolean) => openClient({ url: node.url, deviceId: 'd', storage: kept, getToken: () => Promise.resolve(token), on: {
+    notification: one => {
+      told.push(one.message);
+      return finishes ? Promise.resolve() : new Promise(() => {});
+    } } });
+  const first = await open(storage, false);
+  first.start();
+  assert.ok(await first.synced({ timeoutMs: 5000 }));
+  for (const message of ['one', 'two']) await node.ask(admin, 'mutation($message: String!) { broadcast(message: $message, priority: HIGH) }', { message });
+  await until(() => told.length > 0, 'the first', 5000);
+  const second = await open(new MemoryStorage(storage.content()), true); // the app was killed there
+  second.start();
+  assert.ok(await second.synced({ timeoutMs: 5000 }));
+  assert.deepEqual(told, ['one', 'one', 'two']);
+  await second.close();
 });
