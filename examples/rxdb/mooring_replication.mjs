@@ -1,13 +1,15 @@
 // RxDB's replication of one collection with one domain of a Mooring node, over the public GraphQL API: `changes` to pull,
-// `syncOperations` to push, `resolveConflict` for what both sides changed. Plain HTTP; nothing but fetch.
+// `syncOperations` to push, `resolveConflict` for what both sides changed, `syncEvents` to hear at once when there is
+// something to pull.
 //
 //   const replication = replicateWithMooring({ collection, domain: 'TASK', deviceId, url, getToken });
-//   replication.resync();   // asks for changes now, instead of at the next beat
+//   replication.resync();   // asks for changes now
 //
 // A document of the collection has `id`, `version` and `modifiedAt` beside the app's own fields (see `schema`). `version` is
 // the node's and never edited; the app's edits go through `editOf`, which stamps their time. All three make an edit the
 // same edit when it is sent again: its operationId is made of them, so a lost answer doubles nothing, even over a restart.
 import { createHash } from 'node:crypto';
+import { createClient } from 'graphql-ws';
 import { replicateRxCollection } from 'rxdb/plugins/replication';
 import { Subject } from 'rxjs';
 
@@ -48,7 +50,10 @@ export function conflictHandler(merge, replications) {
   };
 }
 
-export function replicateWithMooring({ collection, domain, deviceId, url, getToken, pollIntervalMs = 1000, retryTimeMs = 1000, fetch = globalThis.fetch }) {
+// `priority` of the edits: HIGH ones are pushed to the others at once; of NORMAL ones, at most ten a minute reach a user by
+// themselves. `pollIntervalMs`: asks for changes that often besides, for networks that let no WebSocket through.
+export function replicateWithMooring({ collection, domain, deviceId, url, getToken, priority = 'NORMAL', pollIntervalMs = 60_000, retryTimeMs = 1000,
+  fetch = globalThis.fetch, WebSocket = globalThis.WebSocket }) {
   const open = new Map(); // open conflicts of this device, by document; each is closed by the next push of the document
   let loaded = null; // those that were there before
   const stream = new Subject();
@@ -73,6 +78,7 @@ export function replicateWithMooring({ collection, domain, deviceId, url, getTok
   { domains: [domain], since, first })).changes;
 
   async function pull(checkpoint, batchSize) {
+    if (checkpoint) void acknowledge(checkpoint.cursor); // RxDB has stored it
     let cursor = checkpoint?.cursor ?? null;
     const documents = [];
     try {
@@ -108,7 +114,7 @@ export function replicateWithMooring({ collection, domain, deviceId, url, getTok
 
   function operationOf({ assumedMasterState: base, newDocumentState: mine }) {
     const data = dataOf(mine);
-    const edit = { domain, entityId: mine.id, baseVersion: base?.version || null, modifiedAt: mine.modifiedAt };
+    const edit = { domain, entityId: mine.id, baseVersion: base?.version || null, modifiedAt: mine.modifiedAt, priority };
     if (mine._deleted) edit.operation = 'DELETE';
     else if (!base || base._deleted) Object.assign(edit, { operation: 'CREATE', data });
     else Object.assign(edit, { operation: 'UPDATE', data: patchOf(dataOf(base), data) });
@@ -161,7 +167,74 @@ export function replicateWithMooring({ collection, domain, deviceId, url, getTok
       const mine = rows.find(row => row.newDocumentState.id === id).newDocumentState;
       if (entity && !(mine._deleted && entity.deleted)) masters.push(documentOf(entity));
     }
+    call(); // nobody pushes the device its own versions
     return masters;
+  }
+
+  // ── live ──
+  //
+  // An event says that there is something new, and `changes` says what: so the device's own versions come in their place
+  // among those of others, and RxDB's checkpoint is the only position that has to be kept. Events that come together are one
+  // request.
+
+  let isCalled = false, isOver = false;
+  function call() {
+    if (isCalled) return;
+    isCalled = true;
+    setTimeout(() => {
+      isCalled = false;
+      stream.next('RESYNC');
+    }, 10);
+  }
+
+  function heard(event) {
+    const domains = event.domains ?? [event.domain ?? domain];
+    if (domains.includes(domain)) call();
+  }
+
+  // The node begins behind what was acknowledged, so that this is where a subscription goes on after an interruption.
+  let acknowledged = null, isAcknowledging = false;
+  async function acknowledge(cursor) {
+    if (isAcknowledging || cursor === acknowledged) return;
+    isAcknowledging = true;
+    try {
+      await ask('mutation($device: ID!, $cursor: Cursor!) { acknowledge(deviceId: $device, cursor: $cursor) }', { device: deviceId, cursor });
+      acknowledged = cursor;
+    } catch {
+      // with the next
+    } finally {
+      isAcknowledging = false;
+    }
+  }
+
+  const socket = createClient({
+    url: url.replace(/^http/, 'ws'), webSocketImpl: WebSocket, retryAttempts: 0,
+    connectionParams: async () => ({ authorization: `Bearer ${await getToken()}` }),
+  });
+  let awake = () => {};
+  const pause = () => new Promise(resolve => {
+    const timer = setTimeout(resolve, retryTimeMs * (0.5 + Math.random()));
+    awake = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+  });
+
+  // One subscription after the other. Each says CaughtUpEvent when it has begun: what was missed is asked for then.
+  async function follow() {
+    while (!isOver) {
+      const refused = await new Promise(resolve => socket.subscribe({ query: `subscription($device: ID!) { syncEvents(deviceId: $device) { __typename
+        ... on DataUpdateEvent { domain } ... on SyncTriggerEvent { domains } ... on CaughtUpEvent { cursor } ... on ResyncRequiredEvent { cursor } } }`,
+      variables: { device: deviceId } }, {
+        next: ({ data }) => data && heard(data.syncEvents),
+        error: resolve, // the reasons of a refusal, or the end of the connection
+        complete: () => resolve(null),
+      }));
+      if (isOver) return;
+      if (refused?.[0]?.extensions?.code === 'NOT_FOUND') // the device: it has not uploaded anything yet
+        await ask('mutation($device: DeviceInput!) { registerDevice(device: $device) { deviceId } }', { device: { deviceId, deviceType: 'OTHER' } }).catch(pause);
+      else await pause();
+    }
   }
 
   const replication = replicateRxCollection({
@@ -172,8 +245,15 @@ export function replicateWithMooring({ collection, domain, deviceId, url, getTok
     pull: { handler: pull, stream$: stream.asObservable(), batchSize: 100 },
     push: { handler: push, batchSize: 100 },
   });
-  const beat = setInterval(() => stream.next('RESYNC'), pollIntervalMs);
-  replication.canceled$.subscribe(canceled => canceled && clearInterval(beat));
+  const beat = setInterval(call, pollIntervalMs);
+  void follow();
+  replication.canceled$.subscribe(canceled => {
+    if (!canceled) return;
+    isOver = true;
+    clearInterval(beat);
+    awake();
+    void socket.dispose();
+  });
   return Object.assign(replication, { resync: () => stream.next('RESYNC'), isOpen: id => open.has(id) });
 }
 

@@ -1,4 +1,4 @@
-// RxDB and a real node: the story of tasks.mjs, and two devices with random edits while the network comes and goes and the
+// RxDB and a real node: the story of tasks.mjs, what is pushed, and two devices with random edits while the network comes and goes and the
 // node is killed. MOORING_SEED: the run's random moments.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -6,21 +6,12 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { createRxDatabase } from 'rxdb/plugins/core';
 import { getRxStorageMemory } from 'rxdb/plugins/storage-memory';
-import { connect, documents, readAll, sleep, startNode, until } from '../../tests/system/harness.mjs';
+import { connect, documents, readAll, seeded, sleep, startNode, until } from '../../tests/system/harness.mjs';
 import { conflictHandler, editOf, newDocument, replicateWithMooring, schema } from './mooring_replication.mjs';
+import { Network } from './network.mjs';
 
 const seed = Number(process.env.MOORING_SEED ?? (Date.now() & 0x7fffffff));
-
-// mulberry32
-function random(from) {
-  let state = from >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
+const never = 3_600_000; // what comes, comes by the push
 
 test('the story of tasks.mjs is true', { timeout: 120_000 }, async () => {
   const node = await startNode();
@@ -34,8 +25,60 @@ test('the story of tasks.mjs is true', { timeout: 120_000 }, async () => {
   await node.stop();
 });
 
+test('what one device does is pushed to the other; nobody asks in between; both come back from offline', { timeout: 60_000 }, async () => {
+  const node = await startNode();
+  const bearer = node.token();
+  const device = async name => {
+    const database = await createRxDatabase({ name: `live-${name}-${process.pid}`, storage: getRxStorageMemory(), multiInstance: false });
+    const { tasks } = await database.addCollections({ tasks: {
+      schema: schema({ title: { type: 'string' }, phone: { type: 'integer' }, tablet: { type: 'integer' } }), conflictHandler: conflictHandler((theirs, mine) => ({ ...mine, ...theirs }), () => []) } });
+    const network = new Network({ fetch: (_, request) => fetch(node.http, request), address: () => node.ws });
+    replicateWithMooring({ collection: tasks, domain: 'TASK', deviceId: name, url: 'http://node/graphql', getToken: () => bearer, priority: 'HIGH', pollIntervalMs: never, retryTimeMs: 100,
+      fetch: network.fetch, WebSocket: network.WebSocket });
+    return { name, database, tasks, network, get: async id => (await tasks.findOne(id).exec())?.toJSON() };
+  };
+  const phone = await device('phone'), tablet = await device('tablet'), both = [phone, tablet];
+  const agree = (id, holds, what) => until(async () => {
+    const [a, b] = await Promise.all(both.map(one => one.get(id)));
+    return a && b && a.version === b.version && holds(a) && holds(b);
+  }, what, 5000);
+  const listening = count => until(async () => {
+    const found = /^mooring_subscriptions (\d+)$/m.exec(await (await fetch(`${node.origin}/metrics`)).text());
+    return Number(found[1]) === count;
+  }, `${count} subscriptions`, 5000);
+  await listening(2);
+
+  await phone.tasks.insert(newDocument('t1', { title: 'one' }));
+  await agree('t1', task => task.title === 'one' && task.version === 1, 'the new task on both');
+  await editOf(await tablet.tasks.findOne('t1').exec(), { title: 'two' });
+  await agree('t1', task => task.title === 'two' && task.version === 2, 'the edit on both');
+  await sleep(300);
+  const before = both.map(one => one.network.requests);
+  await sleep(1000);
+  assert.deepEqual(both.map(one => one.network.requests), before, 'nothing happened, so nobody asked');
+
+  for (const one of both) one.network.isOnline = false;
+  await listening(0);
+  for (let n = 0; n < 5; ++n)
+    for (const one of both) await editOf(await one.tasks.findOne('t1').exec(), { [one.name]: n });
+  await phone.tasks.insert(newDocument('t2', { title: 'of the phone' }));
+  await tablet.tasks.insert(newDocument('t3', { title: 'of the tablet' }));
+  for (const one of both) one.network.isOnline = true;
+  await agree('t1', task => task.phone === 4 && task.tablet === 4, 'the edits of both');
+  for (const id of ['t2', 't3']) await agree(id, task => task.version === 1, `${id} on both`);
+
+  await node.kill();
+  await editOf(await phone.tasks.findOne('t2').exec(), { title: 'while the node was gone' });
+  await node.start();
+  await agree('t2', task => task.title === 'while the node was gone', 'what was done while the node was gone');
+  await until(async () => (await (await connect(node, bearer)).ask(documents.devices)).devices.every(one => one.cursor !== null), 'positions to be acknowledged');
+  for (const one of both) await one.database.close();
+  await listening(0);
+  await node.stop();
+});
+
 test(`two devices converge through outages and kills of the node (MOORING_SEED=${seed})`, { timeout: 240_000 }, async t => {
-  const rand = random(seed), tasksMax = 8, rounds = 120;
+  const rand = seeded(seed), tasksMax = 8, rounds = 120;
   const node = await startNode();
   const bearer = node.token();
   // Field by field, so that no edit may lose what only it wrote. (By default the one that loses a conflict loses whole.)
@@ -50,20 +93,19 @@ test(`two devices converge through outages and kills of the node (MOORING_SEED=$
     const fields = Object.fromEntries(['phone', 'tablet'].flatMap(who => Array.from({ length: rounds }, (_, n) => [`${who}${n}`, { type: 'integer' }])));
     const { tasks } = await database.addCollections({ tasks: {
       schema: schema({ title: { type: 'string' }, ...fields }), conflictHandler: conflictHandler((theirs, mine) => ({ ...mine, ...theirs }), () => replications) } });
-    const device = { name, database, tasks, isOnline: true, made: [], failures: 0 };
+    const device = { name, database, tasks, made: [], failures: 0 };
+    device.network = new Network({ address: () => node.ws, fetch: async (_, request) => {
+      const response = await fetch(node.http, request);
+      if (rand() < 0.05) throw new Error('the answer was lost');
+      return response;
+    } });
     device.replication = replicateWithMooring({
-      collection: tasks, domain: 'TASK', deviceId: name, url: 'http://node/graphql', getToken: () => bearer, pollIntervalMs: 60, retryTimeMs: 40,
-      fetch: async (_, request) => {
-        try {
-          if (!device.isOnline) throw new Error('no network');
-          const response = await fetch(node.http, request);
-          if (rand() < 0.05) throw new Error('the answer was lost');
-          return response;
-        } catch (problem) {
-          device.failures += 1;
-          throw problem;
-        }
-      },
+      collection: tasks, domain: 'TASK', deviceId: name, url: 'http://node/graphql', getToken: () => bearer, priority: 'HIGH', pollIntervalMs: never, retryTimeMs: 40,
+      WebSocket: device.network.WebSocket,
+      fetch: (...request) => device.network.fetch(...request).catch(problem => {
+        device.failures += 1;
+        throw problem;
+      }),
     });
     replications.push(device.replication);
     devices.push(device);
@@ -78,7 +120,7 @@ test(`two devices converge through outages and kills of the node (MOORING_SEED=$
         await node.kill();
         kills += 1;
         await node.start();
-      } else device.isOnline = !device.isOnline;
+      } else device.network.isOnline = !device.network.isOnline;
     }
   })();
   await Promise.all(devices.map(async device => {
@@ -94,7 +136,7 @@ test(`two devices converge through outages and kills of the node (MOORING_SEED=$
   }));
   isOver = true;
   await chaos;
-  for (const device of devices) device.isOnline = true;
+  for (const device of devices) device.network.isOnline = true;
 
   const client = await connect(node, bearer);
   const flat = entity => ({ ...entity.data, id: entity.entityId, version: entity.version });

@@ -13,6 +13,7 @@ import { parseArgs } from 'node:util';
 import { createRxDatabase } from 'rxdb/plugins/core';
 import { getRxStorageMemory } from 'rxdb/plugins/storage-memory';
 import { conflictHandler, deletionOf, editOf, newDocument, replicateWithMooring, schema } from './mooring_replication.mjs';
+import { Network } from './network.mjs';
 
 const names = ['url', 'token', 'token-admin'];
 const { values: given } = parseArgs({ options: Object.fromEntries(names.map(name => [name, { type: 'string' }])) });
@@ -36,10 +37,11 @@ async function device(name) {
     schema: schema({ title: { type: 'string' }, status: { type: 'string' }, note: { type: 'string' } }),
     conflictHandler: conflictHandler(merge, () => replications),
   } });
-  const self = { name, database, tasks, isOnline: true };
+  const network = new Network();
+  const self = { name, database, tasks, network };
   self.replication = replicateWithMooring({
-    collection: tasks, domain: 'TASK', deviceId: `${name}-${run}`, url: given.url, getToken: () => given.token, pollIntervalMs: 200, retryTimeMs: 200,
-    fetch: (...request) => (self.isOnline ? fetch(...request) : Promise.reject(new Error('no network'))),
+    collection: tasks, domain: 'TASK', deviceId: `${name}-${run}`, url: given.url, getToken: () => given.token, priority: 'HIGH', retryTimeMs: 200,
+    fetch: network.fetch, WebSocket: network.WebSocket,
   });
   replications.push(self.replication);
   return self;
@@ -72,8 +74,8 @@ const both = (claim, holds) => until(claim, async note => {
   note([a, b]);
   return holds(a) && holds(b) && a?.version === b?.version;
 });
-const offline = (...devices) => devices.forEach(one => { one.isOnline = false; });
-const online = (...devices) => devices.forEach(one => { one.isOnline = true; });
+const offline = (...devices) => devices.forEach(one => { one.network.isOnline = false; });
+const online = (...devices) => devices.forEach(one => { one.network.isOnline = true; });
 
 try {
   console.log('Both online');
