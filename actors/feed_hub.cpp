@@ -1,10 +1,12 @@
 #include "actors/feed_hub.hpp"
 
 #include <algorithm>
+#include <string_view>
 #include <vector>
 
 #include "api/events.hpp"
 #include "api/service.hpp"
+#include "base/check.hpp"
 #include "base/hash.hpp"
 #include "sync/audience.hpp"
 #include "sync/changes.hpp"
@@ -70,8 +72,17 @@ struct feed_hub::topic {
   sync::position head = 0;
   std::unordered_map<std::string, sync::position> newest; // of what is in the tail
   std::vector<subscription_ptr> all;
+  std::unordered_multimap<std::string_view, subscription*> of_device; // all, by device_id
   std::unordered_map<sync::user_number, std::vector<subscription_ptr>> present; // live and held ones, by user
   std::unordered_map<sync::user_number, sync::push_budget> budgets;
+  std::size_t budgets_max = 64; // then those that count nothing any more are dropped
+
+  // What one subscription does costs the others nothing, however many they are.
+  void add(const subscription_ptr& one);
+  void forget(const subscription_ptr& one);
+  void is_present(const subscription_ptr& one);
+  void is_away(const subscription_ptr& one);
+  sync::push_budget& budget_of(sync::user_number user, std::int64_t now_us);
 };
 
 class feed_hub::subscription {
@@ -95,6 +106,7 @@ class feed_hub::subscription {
   topic* on;
   api::origin from;
   std::string device_id;
+  std::size_t place = 0;               // in topic::all
   std::optional<sync::position> after; // where it begins, when the client said so
   std::shared_ptr<const graphql::event_writer> writer;
   net::event_sink* sink = nullptr;
@@ -115,6 +127,41 @@ class feed_hub::subscription {
   std::unique_ptr<sync::feed_page> page;
   std::size_t page_next = 0;
 };
+
+void feed_hub::topic::is_present(const subscription_ptr& one) {
+  present[one->viewer].push_back(one);
+}
+
+void feed_hub::topic::is_away(const subscription_ptr& one) {
+  const auto of = present.find(one->viewer);
+  if (of == present.end()) return;
+  std::erase(of->second, one);
+  if (of->second.empty()) present.erase(of);
+}
+
+void feed_hub::topic::add(const subscription_ptr& one) {
+  one->place = all.size();
+  all.push_back(one);
+  of_device.emplace(one->device_id, one.get());
+}
+
+void feed_hub::topic::forget(const subscription_ptr& one) {
+  auto [at, end] = of_device.equal_range(one->device_id);
+  while (at != end && at->second != one.get()) ++at;
+  MOORING_CHECK(at != end, "a subscription of the topic is found by its device");
+  of_device.erase(at);
+  all.back()->place = one->place;
+  std::swap(all[one->place], all.back());
+  all.pop_back();
+}
+
+sync::push_budget& feed_hub::topic::budget_of(sync::user_number user, std::int64_t now_us) {
+  if (budgets.size() >= budgets_max) {
+    std::erase_if(budgets, [&](const auto& of) { return of.second.is_idle(now_us); });
+    budgets_max = std::max<std::size_t>(64, 2 * budgets.size());
+  }
+  return budgets[user];
+}
 
 // What the network layer holds of a subscription; its end is the subscription's.
 class feed_hub::source final : public net::event_source {
@@ -156,7 +203,7 @@ std::shared_ptr<net::event_source> feed_hub::open(const api::origin& from, std::
     in->tenant = from.who.tenant;
   }
   auto one = std::make_shared<subscription>(*this, *in, from, std::move(device_id), after, std::move(writer));
-  in->all.push_back(one);
+  in->add(one);
   ++count_;
   return std::make_shared<source>(std::move(one));
 }
@@ -170,12 +217,12 @@ void feed_hub::leave(const subscription_ptr& one) {
   if (one->hub == nullptr) return;
   if (one->is == subscription::state::held) held_.erase({one->held_until_us, one});
   auto& in = *one->on;
-  if (one->is == subscription::state::live || one->is == subscription::state::held) std::erase(in.present[one->viewer], one);
+  if (one->is == subscription::state::live || one->is == subscription::state::held) in.is_away(one);
   one->is = subscription::state::ended;
   one->hub = nullptr;
   one->sink = nullptr;
   if (std::exchange(one->page, nullptr)) page_gone();
-  std::erase(in.all, one);
+  in.forget(one);
   --count_;
   if (!in.all.empty()) return;
   const auto tenant = in.tenant;
@@ -250,14 +297,13 @@ bool feed_hub::send_tail(const subscription_ptr& one) {
 
 void feed_hub::become_live(const subscription_ptr& one) {
   one->is = subscription::state::live;
-  one->on->present[one->viewer].push_back(one);
+  one->on->is_present(one);
   if (std::exchange(one->caught_up, true)) return;
   one->sink->next(body_of(*one->writer, api::caught_up(one->on->tenant, one->at, around_.time->now())));
 }
 
 void feed_hub::fall_behind(const subscription_ptr& one, sync::position at) {
-  if (one->is == subscription::state::live || one->is == subscription::state::held)
-    std::erase(one->on->present[one->viewer], one);
+  if (one->is == subscription::state::live || one->is == subscription::state::held) one->on->is_away(one);
   if (one->is == subscription::state::held) held_.erase({one->held_until_us, one});
   one->is = subscription::state::behind;
   one->at = std::max(one->at, at);
@@ -403,7 +449,8 @@ void feed_hub::moved(const feed_batch_ptr& batch) {
     } else {
       for (const auto& [user, all] : in.present) targets.insert(targets.end(), all.begin(), all.end());
     }
-    for (const auto& one : targets) offer(one, *event);
+    const auto now_us = around_.time->monotonic_us();
+    for (const auto& one : targets) offer(one, *event, now_us);
   }
   telling_ = false;
   if (!is_left()) {
@@ -437,7 +484,7 @@ void feed_hub::trim(topic& in) {
 }
 
 // One event for a subscription that has, or holds back, everything before it.
-void feed_hub::offer(const subscription_ptr& one, told_event& event) {
+void feed_hub::offer(const subscription_ptr& one, told_event& event, std::int64_t now_us) {
   if (one->sink == nullptr || event.is->slot.at <= one->at || !one->sees(*event.is)) return;
   if (one->is == subscription::state::held) {
     one->held.add(one->push, *event.is);
@@ -449,10 +496,8 @@ void feed_hub::offer(const subscription_ptr& one, told_event& event) {
   one->held.add(one->push, *event.is);
   auto& in = *one->on;
   const auto& limits = around_.settings.push;
-  const auto now_us = around_.time->monotonic_us();
   one->held.upto = in.head; // what one commit brings, or leaves together, is one push
-  const auto verdict =
-      one->pacing.decide(limits, in.budgets[one->viewer], one->held, now_us);
+  const auto verdict = one->pacing.decide(limits, in.budget_of(one->viewer, now_us), one->held, now_us);
   if (verdict.send_now) return send(one, event);
   one->is = subscription::state::held;
   one->at = std::max(one->at, event.is->slot.at - 1);
@@ -467,8 +512,7 @@ void feed_hub::pace(const subscription_ptr& one) {
   const auto& limits = around_.settings.push;
   const auto now_us = around_.time->monotonic_us();
   one->held.upto = in.head; // what one commit brings, or leaves together, is one push
-  const auto verdict =
-      one->pacing.decide(limits, in.budgets[one->viewer], one->held, now_us);
+  const auto verdict = one->pacing.decide(limits, in.budget_of(one->viewer, now_us), one->held, now_us);
   if (verdict.send_now) {
     fall_behind(one, one->at);
     return pump(one);
@@ -494,9 +538,10 @@ void feed_hub::on_time() {
 
 // A device's push settings changed, or it was deactivated.
 void feed_hub::changed(topic& in, const sync::device& device) {
-  const auto all = in.all;
-  for (const auto& one : all) {
-    if (one->hub == nullptr || one->device_id != device.id) continue;
+  std::vector<subscription_ptr> of_it; // what follows may end some
+  for (auto [at, end] = in.of_device.equal_range(device.id); at != end; ++at) of_it.push_back(in.all[at->second->place]);
+  for (const auto& one : of_it) {
+    if (one->hub == nullptr) continue;
     if (one->fetching) one->outdated = true;
     if (one->viewer == 0) continue; // whether it may listen at all, its first page tells
     if (!device.active) {

@@ -97,7 +97,7 @@ class feed_hub {
   void page_gone();
   void become_live(const subscription_ptr& one);
   void fall_behind(const subscription_ptr& one, sync::position at);
-  void offer(const subscription_ptr& one, told_event& event);
+  void offer(const subscription_ptr& one, told_event& event, std::int64_t now_us);
   void pace(const subscription_ptr& one);
   void changed(topic& in, const sync::device& device);
   void send(const subscription_ptr& one, told_event& event);
