@@ -160,7 +160,7 @@ test('4403 when the token expires, unless a ping renewed it', async () => {
   renewed.send(subscribe('1', info));
   assert.equal((await renewed.next()).type, 'next');
   renewed.socket.terminate();
-  assert.equal((await post(node, node.token({ ttl: '1s' }), { query: info })).status, 200);
+  assert.equal((await post(node, node.token({ ttl: '5s' }), { query: info })).status, 200);
   const old = node.token({ ttl: '1s' });
   await sleep(2100);
   assert.equal((await post(node, old, { query: info })).status, 401);
