@@ -172,8 +172,8 @@ void tenant_state::decide(command_ptr request) {
     if (!batch) return refuse(std::move(request), batch.failure());
     sequence = ++sent_;
     overlay_.add(sequence, std::make_shared<const sync::write_list>(std::move(*writes)));
-    if (!watchers_.empty())
-      if (auto device = device_that_changes(*request)) changed_devices_.emplace_back(sequence, std::move(*device));
+    // Also while nobody watches: who begins to before this is committed reads the device as it was, and must hear of it.
+    if (auto device = device_that_changes(*request)) changed_devices_.emplace_back(sequence, std::move(*device));
     setting_.batches->add(setting_.writer, self_, sequence, batch->take());
   }
   if (sequence <= committed_) return answer(std::move(request));
@@ -330,7 +330,11 @@ void tenant_state::watch(const network_actor& who) {
 
 // What was committed since the last time, to those who watch. REQUIRES: the overlay still has it.
 void tenant_state::announce(std::uint64_t upto) {
-  if (watchers_.empty() || upto <= announced_) return;
+  if (watchers_.empty()) {
+    while (!changed_devices_.empty() && changed_devices_.front().first <= upto) changed_devices_.pop_front();
+    return;
+  }
+  if (upto <= announced_) return;
   const auto from = std::exchange(announced_, upto);
   if (!setting_.snapshot->make_current()) return; // the shard is being loaded; who listens sees the gap and reads on
   overlay_.for_each(from + 1, upto, [&](std::uint64_t sequence, const sync::write_list& writes) {

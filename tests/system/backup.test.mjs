@@ -28,6 +28,8 @@ async function largeNode(set = {}) {
   const client = await node.client();
   for (let i = 0; i < 60; ++i) await phone(client, 'p').edits([edit(unique('e'), { text: `${i}-`.padEnd(200_000, 'abcdefghij') })]);
   client.close();
+  // The log goes when the tables have everything: from then on two copies are of one size.
+  await until(async () => /mooring_unapplied_bytes\{shard="0"\} 0$/m.test((await http(node, { path: '/metrics' })).text), 'the tables');
   return node;
 }
 

@@ -7,6 +7,7 @@ import { createHmac } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createClient } from 'graphql-ws';
@@ -33,6 +34,7 @@ export async function killAll() {
     return new Promise(resolve => child.once('exit', resolve));
   }));
 }
+after(killAll); // a test that failed would else wait for its node for ever
 
 export function freshFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'mooring-system-'));
