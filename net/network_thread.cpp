@@ -226,7 +226,10 @@ void network_thread::execute(const graphql_request& request, operation_table::ti
 void network_thread::answer(operation_table::ticket ticket, graphql_answer&& from_gateway) {
   counters_.requests_in_flight.subtract();
   auto* const operation = operations_.find(ticket);
-  if (operation == nullptr) return; // the session has ended
+  if (operation == nullptr) { // the session has ended
+    if (from_gateway.events) drop_later(std::move(from_gateway.events));
+    return;
+  }
   const auto held = operation->owner->shared_from_this();
   held->on_answer(ticket, *operation, std::move(from_gateway));
 }

@@ -99,6 +99,7 @@ class network_thread final : public thread_context {
   json_parser& second_parser() { return second_parser_; }
   token_cache& tokens() { return tokens_; }
   gzip_codec& gzip() { return gzip_; }
+  std::string& scratch() { return scratch_; } // for one call's text; keeps its memory
   timer_wheel& wheel() { return wheel_; }
   operation_table& operations() { return operations_; }
   bool is_stopping() const { return stopping_; }
@@ -155,6 +156,7 @@ class network_thread final : public thread_context {
   json_parser second_parser_;
   token_cache tokens_;
   gzip_codec gzip_;
+  std::string scratch_;
   operation_table operations_;
   std::int64_t now_ms_;
   timer_wheel wheel_;

@@ -103,11 +103,18 @@ std::optional<std::size_t> websocket_session::find_operation(std::string_view id
   return std::nullopt;
 }
 
+// Good until the next call.
+std::string& websocket_session::json_of(std::string_view id) {
+  auto& out = thread_.scratch();
+  out.clear();
+  append_json_string(out, id);
+  return out;
+}
+
 void websocket_session::on_subscribe(const client_message& message) {
   if (state_ != state::acknowledged) return close(close_code::unauthorized, "Unauthorized");
-  id_scratch_.clear();
-  append_json_string(id_scratch_, message.id);
-  if (find_operation(id_scratch_) || find_stream(id_scratch_)) {
+  auto& id = json_of(message.id);
+  if (find_operation(id) || find_stream(id)) {
     std::string reason = "Subscriber for ";
     reason += cut_utf8(message.id, 80);
     reason += " already exists";
@@ -128,23 +135,22 @@ void websocket_session::on_subscribe(const client_message& message) {
   request.bytes = in_.size();
   request.request_id = thread_.next_request_id();
   auto& operation = *thread_.operations().find(ticket);
-  operation.id_json = id_scratch_;
+  operation.id_json = id;
   operation.request_id = request.request_id;
   request.arrived_us = system_clock().monotonic_us();
   thread_.execute(request, ticket);
 }
 
 void websocket_session::on_complete(const client_message& message) {
-  id_scratch_.clear();
-  append_json_string(id_scratch_, message.id);
+  const auto& id = json_of(message.id);
   // A subscription ends at once: its source with it. Events that crossed this message are allowed by the
   // protocol.
-  if (const auto at = find_stream(id_scratch_)) {
+  if (const auto at = find_stream(id)) {
     take_stream(*at);
     return;
   }
   // It still runs and still counts as in flight, but its id is free and its answer is dropped.
-  if (const auto at = find_operation(id_scratch_)) thread_.operations().find(running_[*at])->cancelled = true;
+  if (const auto at = find_operation(id)) thread_.operations().find(running_[*at])->cancelled = true;
 }
 
 // ── answering ──
@@ -173,6 +179,8 @@ void websocket_session::on_answer(operation_table::ticket ticket, operation_tabl
   if (begins) {
     if (is_wanted && !thread_.is_stopping())
       begin_stream(std::move(id_json), request_id, std::move(answer.events));
+    else
+      thread_.drop_later(std::move(answer.events));
   } else if (is_wanted) {
     sent(answer.executed ? 2 : 1);
   }

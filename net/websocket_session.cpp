@@ -55,6 +55,8 @@ void websocket_session::accept(upgrade_request request, std::string_view leftove
         response.set(beast::http::field::server, "mooring");
       }));
   wire_.unread(leftover);
+  // Answers to requests before this one may still wait for the peer; their deadline is ours now.
+  if (wire_.is_write_blocked()) on_write_blocked();
   arm();
   stream_.async_accept(request, [this, held = self()](io_error failure) {
     if (ended_) return;

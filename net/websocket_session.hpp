@@ -86,6 +86,7 @@ class websocket_session final : public session {
   void sent(std::size_t messages);
   void close(std::uint16_t code, std::string_view reason);
   std::int64_t expiry_in_ms() const;
+  std::string& json_of(std::string_view id);
   std::optional<std::size_t> find_operation(std::string_view id_json) const;
   void begin_stream(std::string id_json, std::uint64_t request_id, std::shared_ptr<event_source> source);
   std::optional<std::size_t> find_stream(std::string_view id_json) const;
@@ -101,7 +102,6 @@ class websocket_session final : public session {
   std::vector<operation_table::ticket> running_;
   std::vector<std::shared_ptr<stream_operation>> streams_; // subscriptions that have begun
   std::shared_ptr<connection_handle> handle_;              // given to the gateway weakly
-  std::string id_scratch_;
   std::uint64_t id_;
   std::int64_t since_ms_;         // of the state
   std::int64_t pinged_at_ms_ = 0; // 0: no ping is out

@@ -217,7 +217,7 @@ TEST_CASE("a queue of answers pauses the subscriptions of its connection too, an
     event_sink*& to_;
     std::atomic<int>& resumed_;
   };
-  thread_context* thread = nullptr;
+  std::atomic<thread_context*> thread{nullptr};
   server.gateway.on_execute = [&](const graphql_request& request, completion done, thread_context& on) {
     thread = &on;
     if (request.query != "s") return on.post([done = std::move(done)] { done(data(answer_of(each))); });
@@ -229,7 +229,7 @@ TEST_CASE("a queue of answers pauses the subscriptions of its connection too, an
   client.text(subscribe("s", "s"));
   for (int i = 0; i < 60; ++i) client.text(subscribe(std::to_string(i), "{a}"));
   CHECK(settle(server) < bound + 2 * each);
-  thread->post([&] { had_room = sink->has_room(); });
+  thread.load()->post([&] { had_room = sink->has_room(); });
   REQUIRE(eventually([&] { return !had_room.load(); }));
   CHECK(resumed == 0);
   int events = 0;
@@ -390,4 +390,25 @@ TEST_CASE("HTTP: a stop lets a slow reader take what it was answered") {
   CHECK(client.read_response().body.size() == 12 << 20);
   CHECK(client.wire.is_closed_within(2s));
   stopping.join();
+}
+
+TEST_CASE("who asks, upgrades and never reads is cut like anybody else") {
+  long_metrics metrics(3 << 20);
+  server_options options;
+  options.write_timeout_ms = 500;
+  test_server server(options, &metrics);
+  wire_client client(server.port);
+  client.set_receive_buffer(128 << 10);
+  client.send(http_client::text_of("GET", "/metrics"));
+  REQUIRE(eventually([&] { return queued(server) > 1 << 20; }));
+  client.send(http_client::text_of("GET", "/graphql",
+                                   {{"Upgrade", "websocket"},
+                                    {"Connection", "Upgrade"},
+                                    {"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
+                                    {"Sec-WebSocket-Version", "13"},
+                                    {"Sec-WebSocket-Protocol", "graphql-transport-ws"}}));
+  REQUIRE(eventually([&] { return server.running->totals().websocket_connections == 1; }));
+  CHECK(queued(server) > 1 << 20);
+  CHECK(eventually([&] { return server.running->totals().websocket_connections == 0; }));
+  CHECK(queued(server) == 0);
 }

@@ -85,6 +85,55 @@ TEST_CASE("a reloaded certificate is shown to new connections, and open ones go 
   CHECK(wire_client(server.port, true).certificate_name() == "two.example.com");
 }
 
+TEST_CASE("files that are no certificate and key of each other change nothing, until they are") {
+  certificate_files files;
+  certificate_files other;
+  files.write("one.example.com");
+  other.write("two.example.com");
+  test_server server(with(files));
+  const auto overwrite = [](const std::filesystem::path& from, const std::filesystem::path& to) {
+    std::filesystem::copy_file(from, to, std::filesystem::copy_options::overwrite_existing);
+  };
+  const auto refused = [&](std::string_view file) {
+    const auto reloaded = server.running->reload_certificates();
+    REQUIRE_FALSE(reloaded.ok());
+    CHECK(reloaded.failure().code == error_code::bad_user_input);
+    CHECK(reloaded.failure().message.find(file) != std::string::npos);
+    CHECK(wire_client(server.port, true).certificate_name() == "one.example.com");
+  };
+  const auto whole = std::filesystem::file_size(files.certificate);
+  std::filesystem::resize_file(files.certificate, whole / 2); // as it is being written
+  refused("certificate.pem");
+  std::filesystem::resize_file(files.certificate, 0);
+  refused("certificate.pem");
+  overwrite(other.certificate, files.certificate); // the key is still the old one
+  refused("key.pem");
+  overwrite(other.key, files.key);
+  REQUIRE(server.running->reload_certificates().ok());
+  CHECK(wire_client(server.port, true).certificate_name() == "two.example.com");
+}
+
+TEST_CASE("a handshake that drips in is cut off, however long it goes on") {
+  certificate_files files;
+  files.write("one.example.com");
+  auto options = with(files);
+  options.header_timeout_ms = 500;
+  test_server server(options);
+  wire_client dripping(server.port);
+  // The head of a ClientHello of 512 bytes, and then a byte at a time.
+  REQUIRE(dripping.send(std::string_view("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11)));
+  const auto start = std::chrono::steady_clock::now();
+  while (!dripping.is_at_end() && std::chrono::steady_clock::now() - start < 3s) {
+    dripping.send("x");
+    dripping.receive(20ms);
+  }
+  CHECK(dripping.is_at_end());
+  CHECK(std::chrono::steady_clock::now() - start > 300ms);
+  CHECK(std::chrono::steady_clock::now() - start < 1'500ms);
+  CHECK(server.running->totals().deadline_closes == 1);
+  CHECK(eventually([&] { return server.running->totals().tls_connections == 0; }));
+}
+
 TEST_CASE("a server does not start with a certificate that cannot be used") {
   certificate_files files;
   const auto fault = [&] {
