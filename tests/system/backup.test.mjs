@@ -4,13 +4,15 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { binary, check, connect, edit, forge, freshFolder, mooring, phone, readAll, secretOf, sleep, startNode, token, unique, until, voiceItem } from './harness.mjs';
+import { after, test } from 'node:test';
+import { binary, check, connect, edit, forge, freshFolder, killAll, mooring, phone, readAll, secretOf, sleep, startNode, token, unique, until, voiceItem } from './harness.mjs';
 import { dial, http } from './wire.mjs';
 
 const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MOORING_')));
 const files = folder => readdirSync(folder, { withFileTypes: true, recursive: true }).filter(one => one.isFile()).map(one => join(one.path, one.name));
 const operator = node => token(node.data, { user: 'op', roles: ['operator'] });
+
+after(killAll);
 
 // The command in the background, so that this process can serve and upload meanwhile.
 async function backup(args, env = {}) {

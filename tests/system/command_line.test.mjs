@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { appendFileSync, chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { check, connect, documents, edit, freshFolder, mooring, phone, post, readAll, sleep, startNode, token, unique, until, voiceItem } from './harness.mjs';
+import { after, test } from 'node:test';
+import { check, connect, documents, edit, freshFolder, killAll, mooring, phone, post, readAll, sleep, startNode, token, unique, until, voiceItem } from './harness.mjs';
 import { dialWebSocket, http, socketOf } from './wire.mjs';
+
+after(killAll);
 
 const mode = path => (statSync(path).mode & 0o777).toString(8);
 const files = folder => readdirSync(folder, { withFileTypes: true, recursive: true }).filter(one => one.isFile()).map(one => join(one.path, one.name));

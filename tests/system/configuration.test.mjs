@@ -5,8 +5,10 @@ import { createHmac, generateKeyPairSync, sign } from 'node:crypto';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { binary, connect, freshFolder, mooring, phone, post, readAll, startNode, unique, until, voiceItem } from './harness.mjs';
+import { after, test } from 'node:test';
+import { binary, connect, freshFolder, killAll, mooring, phone, post, readAll, startNode, unique, until, voiceItem } from './harness.mjs';
+
+after(killAll);
 
 const info = { query: '{ serverInfo { version } }' };
 const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('MOORING_')));

@@ -6,10 +6,11 @@
 //
 // MOORING_SEED: the run's random choices. MOORING_EDITS: how many edits (3,300).
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import { check, connect, documents, edit, phone, readAll, seeded, sleep, startNode, unique, until } from './harness.mjs';
+import { check, connect, documents, edit, killAll, phone, readAll, seeded, sleep, startNode, unique, until } from './harness.mjs';
 
+after(killAll);
 
 const seed = Number(process.env.MOORING_SEED ?? Date.now() & 0x7fffffff);
 const edits = Number(process.env.MOORING_EDITS ?? 3300);

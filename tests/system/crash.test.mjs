@@ -4,8 +4,10 @@
 //
 // MOORING_KILLS: how many kills (20). MOORING_SEED: the run's random moments.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { check, connect, documents, edit, now, readAll, sleep, startNode, voiceItem } from './harness.mjs';
+import { after, test } from 'node:test';
+import { check, connect, documents, edit, killAll, now, readAll, sleep, startNode, voiceItem } from './harness.mjs';
+
+after(killAll);
 
 const kills = Number(process.env.MOORING_KILLS ?? 20);
 const seed = Number(process.env.MOORING_SEED ?? (Date.now() & 0x7fffffff));

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { check, documents, edit, phone, post, sleep, startNode, unique, voiceItem } from './harness.mjs';
+import { after, test } from 'node:test';
+import { check, documents, edit, killAll, phone, post, sleep, startNode, unique, voiceItem } from './harness.mjs';
 
+after(killAll); // also when a test failed
 
 const page = 4096;
 const seeds = Number(process.env.MOORING_DAMAGE_SEEDS ?? 60);

@@ -1,8 +1,9 @@
 // A lost phone: its sockets are closed, its requests are refused, what it uploaded stays, and its owner can have it back.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { codes, connect, documents, edit, listen, now, phone, post, readAll, run, sleep, startNode, unique, until, voiceItem } from './harness.mjs';
+import { after, test } from 'node:test';
+import { codes, connect, documents, edit, killAll, listen, now, phone, post, readAll, run, sleep, startNode, unique, until, voiceItem } from './harness.mjs';
 
+after(killAll);
 
 const devices = async (node, bearer) => Object.fromEntries((await post(node, bearer, { query: documents.devices })).json.data.devices.map(one => [one.deviceId, one]));
 const register = { device: { deviceId: 'phone', deviceType: 'PHONE' } };

@@ -7,7 +7,6 @@ import { createHmac } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { createClient } from 'graphql-ws';
@@ -27,14 +26,14 @@ process.on('exit', () => {
   for (const folder of folders) rmSync(folder, { recursive: true, force: true });
 });
 
-// Kills every node that is still there; for tests whose folders have to be let go.
+// Kills every node that is still there. A file whose tests stop their own nodes says after(killAll): a test that failed
+// would else wait for its node for ever.
 export async function killAll() {
   await Promise.all([...children].map(child => {
     child.kill('SIGKILL');
     return new Promise(resolve => child.once('exit', resolve));
   }));
 }
-after(killAll); // a test that failed would else wait for its node for ever
 
 export function freshFolder() {
   const folder = mkdtempSync(join(tmpdir(), 'mooring-system-'));

@@ -1,8 +1,9 @@
 // Push settings, calls to sync, messages, and what else devices are told, through a real node.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { documents, edit, listen, phone, run, sleep, startNode } from './harness.mjs';
+import { after, test } from 'node:test';
+import { documents, edit, killAll, listen, phone, run, sleep, startNode } from './harness.mjs';
 
+after(killAll);
 
 const high = (id, data, more = {}) => edit(id, data, { priority: 'HIGH', ...more });
 const subscribe = `mutation($subscription: PushSubscriptionInput!) { setPushSubscription(subscription: $subscription) {

@@ -1,8 +1,9 @@
 // Real-time push, with graphql-ws as the client: what one device does is on the others, in order and without a gap.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { check, documents, edit, listen, phone, sleep, startNode, unique, until } from './harness.mjs';
+import { after, test } from 'node:test';
+import { check, documents, edit, killAll, listen, phone, sleep, startNode, unique, until } from './harness.mjs';
 
+after(killAll);
 
 const high = (id, data, more = {}) => edit(id, data, { priority: 'HIGH', ...more });
 

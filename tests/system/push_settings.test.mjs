@@ -1,9 +1,10 @@
 // What a device wants pushed, when it may wait, and how much reaches a user in a minute: as real devices see it. The rules
 // themselves are tested with a clock of their own in tests/sync/push_test.cpp.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { connect, documents, edit, listen, phone, sleep, startNode } from './harness.mjs';
+import { after, test } from 'node:test';
+import { connect, documents, edit, killAll, listen, phone, sleep, startNode } from './harness.mjs';
 
+after(killAll);
 
 const set = (client, deviceId, setting) => client.ask(`mutation($subscription: PushSubscriptionInput!) {
   setPushSubscription(subscription: $subscription) { active } }`, { subscription: { deviceId, ...setting } });

@@ -2,10 +2,11 @@
 // and it gets every one of them, in order and once, when it reads again, or when it comes back after it was cut off.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
-import { connect, documents, edit, phone, sleep, startNode, until } from './harness.mjs';
+import { after, test } from 'node:test';
+import { connect, documents, edit, killAll, phone, sleep, startNode, until } from './harness.mjs';
 import { http } from './wire.mjs';
 
+after(killAll);
 
 const changes = 100_000, uploaders = 10, items = 100;
 const filler = 'x'.repeat(300);
