@@ -176,9 +176,8 @@ int measure_quiet(const arguments& a, scenario s, const token_maker& token) {
   if (!clients.idle(1, why)) return fail("a connection was lost while others closed: " + why);
   if (!run_edits(few, alone)) return report(a, alone.stats);
   if (!clients.open(all, why)) return fail(why);
-  if (!subscribe(
-          clients, s, few, all, [](std::size_t) { return std::string(); }, why))
-    return fail("while subscribing again: " + why);
+  if (!find_head(clients, s, head, why)) return fail("while looking for the head: " + why);
+  if (!subscribe(clients, s, few, all, cursor_of, why)) return fail("while subscribing again: " + why);
   if (!run_edits(all, again)) return report(a, again.stats);
 
   // They do listen: one edit that the whole tenant may see reaches every one of its devices, and no other.
