@@ -291,7 +291,7 @@ export class SyncClient {
     let reason: TokenReason = 'initial', renewals = 0;
     while (!this.#isStopping) {
       this.#setStatus({ phase: 'connecting', nextAttemptAt: null });
-      let problem: unknown, wasTaken = false;
+      let problem: unknown, wasTaken = false, wasLive = false;
       try {
         this.#connection = await this.#connect(reason);
         this.quality.attempt(true);
@@ -299,8 +299,7 @@ export class SyncClient {
           wasTaken = true;
           reason = 'initial';
           renewals = 0;
-          if (this.#status.phase !== 'live') return;
-          backoff.reset();
+          wasLive ||= this.#status.phase === 'live';
         });
       } catch (thrown) {
         problem = thrown;
@@ -318,8 +317,9 @@ export class SyncClient {
         return;
       }
       void tell(this.#callbacks, 'error', problem);
-      // A connection that served well and broke is taken up again soon; the others wait longer and longer.
-      if (wasTaken && verdict === 'renew') backoff.reset();
+      // A connection that served well and broke is taken up again soon. The others wait longer and longer, also those that
+      // this device ended itself: its storage may be full, and every attempt would send the same upload again.
+      if (wasLive && problem instanceof ConnectionError || wasTaken && verdict === 'renew') backoff.reset();
       const wait = backoff.next(problem instanceof RequestError ? problem.retryAfterMs : undefined);
       this.#setStatus({ phase: 'waiting', nextAttemptAt: this.#clock.now() + wait, problem: problem as Error });
       await this.#pause.wait(wait);

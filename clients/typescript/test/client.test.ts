@@ -1,7 +1,7 @@
 // The client against a real node: what an app does with it, day by day.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { InvalidItemError, MemoryStorage, type Conflict, type Progress, type Rejection } from '@mooring/client';
+import { InvalidItemError, MemoryStorage, type Conflict, type Progress, type Rejection, type Write } from '@mooring/client';
 import { listed, Node, openClient, until } from './harness.js';
 
 let node: Node, bearer: string;
@@ -189,6 +189,35 @@ test('a deactivated device: stopped, outbox kept; active again when it is regist
   client.start();
   assert.ok(await client.synced({ timeoutMs: 10_000 }));
   assert.equal(client.status.outbox, 0);
+  await client.close();
+});
+
+test('a storage that is full: attempts with growing pauses, and the upload is settled once there is room', async () => {
+  class FullStorage extends MemoryStorage {
+    isFull = false;
+    override commit(writes: readonly Write[]): Promise<void> {
+      const settles = writes.some(({ key, value }) => key.startsWith('o/') && value === null);
+      return this.isFull && settles ? Promise.reject(new Error('QuotaExceededError')) : super.commit(writes);
+    }
+  }
+  const storage = new FullStorage(), pauses: number[] = [];
+  let timesLive = 0;
+  const client = await openClient({ url: node.url, deviceId: 'full', getToken, storage, backoff: { baseMs: 20, maximumMs: 10_000 }, random: () => 0.5, on: { status: one => {
+    if (one.phase === 'live') timesLive += 1;
+    if (one.phase === 'waiting') pauses.push(one.nextAttemptAt! - Date.now());
+  } } });
+  client.start();
+  assert.ok(await client.synced({ timeoutMs: 10_000 }));
+  timesLive = 0;
+  storage.isFull = true;
+  await client.create('TASK', 'in-a-full-storage', { title: 'Pump' });
+  await until(() => pauses.length >= 5, 'five attempts');
+  assert.ok(timesLive > 0, 'the node took the connection every time');
+  for (const [at, expected] of [10, 20, 40, 80, 160].entries()) assert.ok(pauses[at]! > expected - 10 && pauses[at]! < expected + 100, `${pauses}`);
+  assert.equal(client.status.outbox, 1);
+  storage.isFull = false;
+  assert.ok(await client.synced({ timeoutMs: 10_000 }));
+  assert.equal((await client.get('TASK', 'in-a-full-storage'))!.version, 1);
   await client.close();
 });
 

@@ -60,6 +60,12 @@ class Device {
     await this.#restart();
   }
 
+  // Nothing crashes from here on; who is dead already is started again, as a person would do it.
+  async calm(): Promise<void> {
+    this.storage.crashAfter(Infinity, false);
+    if (this.storage.isDead) await this.#restart();
+  }
+
   async #restart(): Promise<void> {
     this.crashes += 1;
     await this.client.stop();
@@ -211,7 +217,10 @@ for (const [push, share] of [['auto', 1], ['never', 0.3]] as const)
     }));
     isOver = true;
     await chaos;
-    for (const { proxy } of devices) proxy.breakAfter = () => Infinity;
+    for (const { device, proxy } of devices) {
+      proxy.breakAfter = () => Infinity;
+      await device.calm();
+    }
 
     for (const { device } of devices) assert.ok(await device.client.synced({ timeoutMs: 60_000 }), `${device.name}: ${JSON.stringify(device.client.status)}`);
     // Beyond the user's push budget a node holds NORMAL edits back for up to a minute; an urgent one brings them along.
