@@ -6,21 +6,26 @@
 
 namespace mooring::actors {
 
-void outbox::add(const shard_writer_actor& writer, const tenant_actor& from, std::uint64_t sequence,
-                 std::string_view batch) {
-  if (group_ && (writer != writer_ || group_->batches.size() + batch.size() > bytes_max)) flush();
+result<void> outbox::add(const sender& from, std::uint64_t sequence, const sync::write_list& writes,
+                         storage::numbering before) {
+  if (group_ && from.writer != writer_) flush();
   if (!group_) {
-    writer_ = writer;
+    writer_ = from.writer;
     group_ = std::make_shared<batch_group>();
-    group_->batches.reserve(usual_bytes_ + batch.size());
+    group_->batches.reserve(usual_bytes_ + usual_bytes_ / 4);
   }
-  group_->batches.append(batch);
-  const auto [place, is_new] = place_.try_emplace(from.id(), group_->last.size());
+  if (auto added = storage::append_batch(group_->batches, from.hash, writes, before); !added) {
+    if (group_->parts.empty()) group_.reset();
+    return added;
+  }
+  const auto [place, is_new] = place_.try_emplace(from.tenant.id(), group_->last.size());
   if (is_new)
-    group_->last.push_back({from, sequence});
+    group_->last.push_back({from.tenant, sequence});
   else
     group_->last[place->second].sequence = sequence;
   group_->parts.push_back({place->second, group_->batches.size()});
+  if (group_->batches.size() >= bytes_max) flush();
+  return {};
 }
 
 void outbox::flush() {

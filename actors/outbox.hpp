@@ -9,21 +9,27 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <unordered_map>
 
 #include "actors/interfaces.hpp"
+#include "storage/write_batch.hpp"
 
 namespace mooring::actors {
 
 class outbox {
  public:
-  // Batches of one tenant leave in the order of the calls.
-  void add(const shard_writer_actor& writer, const tenant_actor& from, std::uint64_t sequence, std::string_view batch);
+  struct sender {
+    const shard_writer_actor& writer;
+    const tenant_actor& tenant;
+    storage::tenant_hash hash;
+  };
+  // Encodes one command's writes as the sender's batch number `sequence`. Batches of one tenant leave in the order of the
+  // calls. Failures, with nothing added: those of storage::append_batch.
+  result<void> add(const sender& from, std::uint64_t sequence, const sync::write_list& writes, storage::numbering before);
   void flush();
 
  private:
-  // A group is at most about this large: the writer makes one raft entry of one or more groups.
+  // A group that is this large leaves at once: the writer makes one raft entry of one or more groups.
   static constexpr std::size_t bytes_max = 1u << 20;
 
   shard_writer_actor writer_;

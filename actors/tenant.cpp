@@ -168,18 +168,22 @@ void tenant_state::decide(command_ptr request) {
   const bool wrote = !writes->empty();
   if (wrote) {
     if (const auto now = around_.time->now(); analytics_.is_due(now)) analytics_.take(now, *writes);
-    auto batch = storage::write_batch::encode(tables_.hash(), *writes, before);
-    if (!batch) return refuse(std::move(request), batch.failure());
-    sequence = ++sent_;
+    if (auto sent = send(*writes, before); !sent) return refuse(std::move(request), sent.failure());
+    sequence = sent_;
     overlay_.add(sequence, std::make_shared<const sync::write_list>(std::move(*writes)));
     // Also while nobody watches: who begins to before this is committed reads the device as it was, and must hear of it.
     if (auto device = device_that_changes(*request)) changed_devices_.emplace_back(sequence, std::move(*device));
-    setting_.batches->add(setting_.writer, self_, sequence, batch->take());
   }
   if (sequence <= committed_) return answer(std::move(request));
   // Also an answer without writes may rest on what is not durable yet (a retry of a running key): it waits as well.
   around_.counters->commands_waiting.fetch_add(1, std::memory_order_relaxed);
   waiting_.push_back({sequence, wrote, std::move(request)});
+}
+
+result<void> tenant_state::send(const sync::write_list& writes, storage::numbering before) {
+  auto added = setting_.batches->add({setting_.writer, self_, tables_.hash()}, sent_ + 1, writes, before);
+  if (added) ++sent_;
+  return added;
 }
 
 void tenant_state::answer(command_ptr request) {
@@ -221,10 +225,7 @@ void tenant_state::count_upload(const command_request& request, const sync::uplo
 void tenant_state::write_analytics() {
   sync::write_list writes;
   analytics_.take(around_.time->now(), writes);
-  auto batch = storage::write_batch::encode(tables_.hash(), writes, {});
-  if (!batch) return;
-  overlay_.add(++sent_, writes);
-  setting_.batches->add(setting_.writer, self_, sent_, batch->take());
+  if (send(writes, {}).ok()) overlay_.add(sent_, writes);
 }
 
 void tenant_state::count_conflicts(const sync::upload_answer& answer) {
@@ -419,11 +420,9 @@ void tenant_state::sweep() {
     return;
   }
   if (!writes.empty()) {
-    auto batch = storage::write_batch::encode(tables_.hash(), writes, {(*store)->counters().last_device});
-    if (!batch) return;
+    if (!send(writes, {(*store)->counters().last_device})) return;
     around_.counters->swept_rows.fetch_add(writes.size(), std::memory_order_relaxed);
-    overlay_.add(++sent_, writes);
-    setting_.batches->add(setting_.writer, self_, sent_, batch->take());
+    overlay_.add(sent_, writes);
   }
   if (!sweep_resume_.empty() || looked_at >= rows_per_sweep)
     self_->delayed_send(self_, std::chrono::milliseconds(20), sweep_rows{});

@@ -68,6 +68,8 @@ class tenant_state {
   void take(command_ptr request);
   void decide(command_ptr request);
   result<sync::write_list> apply_rules(command_request& request, sync::store& over);
+  // Encodes the writes into the outbox as the next batch, number sent_ from then on.
+  result<void> send(const sync::write_list& writes, storage::numbering before);
   void answer(command_ptr request);
   void refuse(command_ptr request, error why);
   void count_conflicts(const sync::upload_answer& answer);

@@ -24,12 +24,6 @@ std::uint64_t big_endian(const char* at, std::size_t width) {
   return value;
 }
 
-void put_big_endian(std::string& out, std::uint64_t value, int width) {
-  char bytes[8];
-  for (int i = width - 1; i >= 0; --i, value >>= 8) bytes[i] = static_cast<char>(value);
-  out.append(bytes, static_cast<std::size_t>(width));
-}
-
 // What a value's first byte says. `head` bytes come before the payload; `length` is the payload's bytes for strings
 // and numbers, the number of members for containers.
 struct head {
@@ -291,123 +285,116 @@ bool documents_equal(std::string_view a, std::string_view b) {
   }
 }
 
-std::uint64_t hash_document(std::string_view value) {
-  const auto at = read_head(value);
+namespace {
+
+// Of the value at the front; `used` grows by its bytes.
+std::uint64_t hash_front(std::string_view in, std::size_t& used) {
+  const auto at = read_head(in);
   const auto kind = static_cast<std::uint64_t>(at.kind);
+  std::size_t here = at.head_bytes;
   switch (at.kind) {
   case document_kind::absent: return 0;
-  case document_kind::integer:
-  case document_kind::number: {
-    const auto n = normal(number_at(value));
-    const std::uint64_t words[2] = {static_cast<std::uint64_t>(n.is),
-                                    n.is == any_number::real ? std::bit_cast<std::uint64_t>(n.value) : n.bits};
-    return hash64({reinterpret_cast<const char*>(words), sizeof words}, 1);
-  }
-  case document_kind::string: return hash64(string_of(value), kind);
   case document_kind::array: {
     std::uint64_t mixed = kind;
-    for (const auto element : elements_of(value)) {
-      const std::uint64_t words[2] = {mixed, hash_document(element)};
+    for (std::uint64_t i = 0; i < at.length; ++i) {
+      const std::uint64_t words[2] = {mixed, hash_front(in.substr(here), here)};
       mixed = hash64({reinterpret_cast<const char*>(words), sizeof words}, kind);
     }
+    used += here;
     return mixed;
   }
   case document_kind::object: {
     std::uint64_t sum = kind; // a sum, so that the members' order does not count
-    for (const auto& field : fields_of(value)) sum += hash64(field.name, hash_document(field.value));
+    for (std::uint64_t i = 0; i < at.length; ++i) {
+      const auto key = read_head(in.substr(here));
+      const auto name = in.substr(here + key.head_bytes, key.length);
+      here += key.head_bytes + key.length;
+      sum += hash64(name, hash_front(in.substr(here), here));
+    }
+    used += here;
     return hash64({reinterpret_cast<const char*>(&sum), sizeof sum}, kind);
   }
-  default: return hash64(value.substr(0, 1), kind);
+  default: break;
+  }
+  used += at.head_bytes + at.length;
+  switch (at.kind) {
+  case document_kind::integer:
+  case document_kind::number: {
+    const auto n = normal(number_at(in));
+    const std::uint64_t words[2] = {static_cast<std::uint64_t>(n.is),
+                                    n.is == any_number::real ? std::bit_cast<std::uint64_t>(n.value) : n.bits};
+    return hash64({reinterpret_cast<const char*>(words), sizeof words}, 1);
+  }
+  case document_kind::string: return hash64(in.substr(at.head_bytes, at.length), kind);
+  default: return hash64(in.substr(0, 1), kind);
   }
 }
 
-void document_writer::null() { out_.push_back(static_cast<char>(0xc0)); }
+} // namespace
 
-void document_writer::boolean(bool value) { out_.push_back(static_cast<char>(value ? 0xc3 : 0xc2)); }
+std::uint64_t hash_document(std::string_view value) {
+  std::size_t used = 0;
+  return hash_front(value, used);
+}
+
+// A tag and `width` bytes of `value`, big-endian.
+void document_writer::head(unsigned tag, std::uint64_t value, std::size_t width) {
+  char bytes[1 + sizeof value];
+  bytes[0] = static_cast<char>(tag);
+  std::uint64_t payload = width == 0 ? 0 : value << (64 - 8 * width);
+  if constexpr (std::endian::native == std::endian::little) payload = __builtin_bswap64(payload);
+  std::memcpy(bytes + 1, &payload, sizeof payload);
+  out_.append(bytes, 1 + width);
+}
+
+// The head of an array or object: in the tag itself up to 15, then in 2 bytes under `tag16`, in 4 under the next tag.
+void document_writer::container(unsigned fixed, unsigned tag16, std::uint64_t members) {
+  if (members <= 15) return head(fixed | static_cast<unsigned>(members), 0, 0);
+  if (members <= 0xffff) return head(tag16, members, 2);
+  head(tag16 + 1, members, 4);
+}
+
+void document_writer::null() { head(0xc0, 0, 0); }
+void document_writer::boolean(bool value) { head(value ? 0xc3 : 0xc2, 0, 0); }
+void document_writer::number(double value) { head(0xcb, std::bit_cast<std::uint64_t>(value), 8); }
+void document_writer::begin_array(std::size_t elements) { container(0x90, 0xdc, elements); }
+void document_writer::begin_object(std::size_t members) { container(0x80, 0xde, members); }
+void document_writer::key(std::string_view name) { string(name); }
 
 void document_writer::unsigned_integer(std::uint64_t value) {
-  if (value <= 0x7f) {
-    out_.push_back(static_cast<char>(value));
-  } else if (value <= 0xff) {
-    out_.push_back(static_cast<char>(0xcc));
-    put_big_endian(out_, value, 1);
-  } else if (value <= 0xffff) {
-    out_.push_back(static_cast<char>(0xcd));
-    put_big_endian(out_, value, 2);
-  } else if (value <= 0xffffffff) {
-    out_.push_back(static_cast<char>(0xce));
-    put_big_endian(out_, value, 4);
-  } else {
-    out_.push_back(static_cast<char>(0xcf));
-    put_big_endian(out_, value, 8);
-  }
+  if (value <= 0x7f) return head(static_cast<unsigned>(value), 0, 0);
+  if (value <= 0xff) return head(0xcc, value, 1);
+  if (value <= 0xffff) return head(0xcd, value, 2);
+  if (value <= 0xffffffff) return head(0xce, value, 4);
+  head(0xcf, value, 8);
 }
 
 void document_writer::integer(std::int64_t value) {
   if (value >= 0) return unsigned_integer(static_cast<std::uint64_t>(value));
   const auto bits = static_cast<std::uint64_t>(value);
-  if (value >= -32) {
-    out_.push_back(static_cast<char>(value));
-  } else if (value >= INT8_MIN) {
-    out_.push_back(static_cast<char>(0xd0));
-    put_big_endian(out_, bits, 1);
-  } else if (value >= INT16_MIN) {
-    out_.push_back(static_cast<char>(0xd1));
-    put_big_endian(out_, bits, 2);
-  } else if (value >= INT32_MIN) {
-    out_.push_back(static_cast<char>(0xd2));
-    put_big_endian(out_, bits, 4);
-  } else {
-    out_.push_back(static_cast<char>(0xd3));
-    put_big_endian(out_, bits, 8);
-  }
-}
-
-void document_writer::number(double value) {
-  out_.push_back(static_cast<char>(0xcb));
-  put_big_endian(out_, std::bit_cast<std::uint64_t>(value), 8);
+  if (value >= -32) return head(static_cast<unsigned char>(value), 0, 0);
+  if (value >= INT8_MIN) return head(0xd0, bits, 1);
+  if (value >= INT16_MIN) return head(0xd1, bits, 2);
+  if (value >= INT32_MIN) return head(0xd2, bits, 4);
+  head(0xd3, bits, 8);
 }
 
 void document_writer::string(std::string_view value) {
-  if (value.size() <= 31) {
-    out_.push_back(static_cast<char>(0xa0 | value.size()));
-  } else if (value.size() <= 0xff) {
-    out_.push_back(static_cast<char>(0xd9));
-    put_big_endian(out_, value.size(), 1);
-  } else if (value.size() <= 0xffff) {
-    out_.push_back(static_cast<char>(0xda));
-    put_big_endian(out_, value.size(), 2);
-  } else {
-    out_.push_back(static_cast<char>(0xdb));
-    put_big_endian(out_, value.size(), 4);
+  constexpr std::size_t short_max = 31;
+  if (value.size() <= short_max) { // most of them: one append
+    char bytes[1 + short_max];
+    bytes[0] = static_cast<char>(0xa0 | value.size());
+    if (!value.empty()) std::memcpy(bytes + 1, value.data(), value.size());
+    out_.append(bytes, 1 + value.size());
+    return;
   }
+  if (value.size() <= 0xff)
+    head(0xd9, value.size(), 1);
+  else if (value.size() <= 0xffff)
+    head(0xda, value.size(), 2);
+  else
+    head(0xdb, value.size(), 4);
   out_.append(value);
-}
-
-void document_writer::key(std::string_view name) { string(name); }
-
-void document_writer::begin_array(std::size_t elements) {
-  if (elements <= 15) {
-    out_.push_back(static_cast<char>(0x90 | elements));
-  } else if (elements <= 0xffff) {
-    out_.push_back(static_cast<char>(0xdc));
-    put_big_endian(out_, elements, 2);
-  } else {
-    out_.push_back(static_cast<char>(0xdd));
-    put_big_endian(out_, elements, 4);
-  }
-}
-
-void document_writer::begin_object(std::size_t members) {
-  if (members <= 15) {
-    out_.push_back(static_cast<char>(0x80 | members));
-  } else if (members <= 0xffff) {
-    out_.push_back(static_cast<char>(0xde));
-    put_big_endian(out_, members, 2);
-  } else {
-    out_.push_back(static_cast<char>(0xdf));
-    put_big_endian(out_, members, 4);
-  }
 }
 
 void document_writer::value(std::string_view document_bytes) { out_.append(document_bytes); }

@@ -20,8 +20,8 @@
 namespace mooring {
 
 inline constexpr int document_depth_max = 32; // domain.md, "Validation": JSON nesting at most 32
-// What is stored may be one level deeper: a record's document holds a client's JSON as one of its members.
-inline constexpr int stored_document_depth_max = document_depth_max + 1;
+// What is stored may be two levels deeper: a record's document holds a list of clients' JSON values (`events`).
+inline constexpr int stored_document_depth_max = document_depth_max + 2;
 
 enum class document_kind : std::uint8_t { absent, null, boolean, integer, number, string, array, object };
 
@@ -69,10 +69,14 @@ class document_writer {
   void begin_object(std::size_t members);  // followed by that many key/value pairs
   void key(std::string_view name);
   void value(std::string_view document_bytes); // a whole value copied in
+  void clear() { out_.clear(); }           // keeps the memory
   document take() { return document{std::move(out_)}; }
   std::string_view bytes() const { return out_; }
 
  private:
+  void head(unsigned tag, std::uint64_t value, std::size_t width);
+  void container(unsigned fixed, unsigned tag16, std::uint64_t members);
+
   std::string out_;
 };
 document empty_object();

@@ -1,7 +1,10 @@
 #include "base/json.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
+#include <numeric>
+#include <tuple>
 #include <type_traits>
 #include <vector>
 
@@ -192,37 +195,41 @@ bool write_value(document_writer& out, const json_value& value, int depth) {
   case json_kind::object: {
     if (depth == 0) return false;
     // Duplicate keys: the first wins, so that what is stored has each key once. Objects are small; a quadratic look
-    // would be an attack on large ones, so those are deduplicated through a sorted copy.
+    // would be an attack on large ones, so those are looked through in sorted order.
+    constexpr std::size_t small = 16;
     const auto members = value.size();
-    std::vector<std::string_view> names;
-    names.reserve(members);
-    value.for_each_member([&](std::string_view name, json_value) { names.push_back(name); });
-    bool duplicates = false;
-    if (members <= 16) {
-      for (std::size_t i = 1; i < members && !duplicates; ++i)
-        for (std::size_t j = 0; j < i && !duplicates; ++j) duplicates = names[i] == names[j];
+    std::array<std::string_view, small> few;
+    std::vector<std::string_view> many;
+    std::vector<bool> dropped; // empty: none is
+    std::size_t kept = members, at = 0;
+    if (members <= small) {
+      value.for_each_member([&](std::string_view name, json_value) {
+        if (std::find(few.begin(), few.begin() + at, name) != few.begin() + at) {
+          dropped.resize(members);
+          dropped[at] = true;
+          --kept;
+        }
+        few[at++] = name;
+      });
     } else {
-      auto sorted = names;
-      std::sort(sorted.begin(), sorted.end());
-      duplicates = std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
-    }
-    std::vector<bool> keep(members, true);
-    std::size_t kept = members;
-    if (duplicates) {
-      std::vector<std::pair<std::string_view, std::size_t>> order;
-      for (std::size_t i = 0; i < members; ++i) order.emplace_back(names[i], i);
-      std::sort(order.begin(), order.end());
+      many.reserve(members);
+      value.for_each_member([&](std::string_view name, json_value) { many.push_back(name); });
+      std::vector<std::size_t> order(members);
+      std::iota(order.begin(), order.end(), std::size_t{0});
+      std::sort(order.begin(), order.end(),
+                [&](std::size_t a, std::size_t b) { return std::tie(many[a], a) < std::tie(many[b], b); });
       for (std::size_t i = 1; i < members; ++i)
-        if (order[i].first == order[i - 1].first) {
-          keep[order[i].second] = false;
+        if (many[order[i]] == many[order[i - 1]]) {
+          dropped.resize(members);
+          dropped[order[i]] = true;
           --kept;
         }
     }
     bool fits = true;
-    std::size_t at = 0;
+    at = 0;
     out.begin_object(kept);
     value.for_each_member([&](std::string_view name, json_value member) {
-      if (!keep[at++]) return;
+      if (const auto here = at++; !dropped.empty() && dropped[here]) return;
       out.key(name);
       fits = fits && write_value(out, member, depth - 1);
     });
@@ -234,9 +241,13 @@ bool write_value(document_writer& out, const json_value& value, int depth) {
 
 } // namespace
 
+bool write_document(document_writer& out, const json_value& value) {
+  return write_value(out, value, document_depth_max);
+}
+
 result<document> to_document(const json_value& value) {
   document_writer out;
-  if (!write_value(out, value, document_depth_max))
+  if (!write_document(out, value))
     return error{error_code::bad_user_input, "the JSON value is nested deeper than 32"};
   return out.take();
 }

@@ -90,5 +90,7 @@ class json_parser {
 
 // The value as a document. bad_user_input when it is nested deeper than document_depth_max.
 result<document> to_document(const json_value& value);
+// Appends it. False when it is nested deeper than document_depth_max: what was appended is then of no use.
+bool write_document(document_writer& out, const json_value& value);
 
 } // namespace mooring

@@ -6,6 +6,8 @@ namespace mooring::graphql {
 
 namespace {
 
+constexpr std::size_t scratch_bytes_max = 1 << 20; // one large value must not stay for ever
+
 std::optional<value> too_deep(bool any_depth) {
   return any_depth ? std::optional(value::make_json({})) : std::nullopt;
 }
@@ -60,9 +62,12 @@ bool fits_depth(std::string_view is, int left) {
 
 std::optional<value> json_of(request_arena& to, const json_value& given, bool any_depth) {
   if (given.kind() == json_kind::string) return json_of_text(to, given.string(), any_depth);
-  const auto made = to_document(given);
-  if (!made) return too_deep(any_depth);
-  return value::make_json(to.copy(made->bytes));
+  static thread_local document_writer made;
+  made.clear();
+  if (!write_document(made, given)) return too_deep(any_depth);
+  const auto is = value::make_json(to.copy(made.bytes()));
+  if (made.bytes().size() > scratch_bytes_max) made = {};
+  return is;
 }
 
 std::optional<value> json_of_text(request_arena& to, std::string_view text, bool any_depth) {

@@ -152,11 +152,15 @@ class row_writer {
 
 } // namespace
 
-result<void> write_batch::append(tenant_hash tenant, const sync::write_list& writes, numbering before) {
-  row_writer writer(bytes_, tenant, before);
+result<void> append_batch(std::string& entry, tenant_hash tenant, const sync::write_list& writes, numbering before) {
+  row_writer writer(entry, tenant, before);
   for (const auto& write : writes) std::visit(writer, write);
   if (!writer.finish()) return error{error_code::bad_user_input, "an id is longer than a stored key can be"};
   return {};
+}
+
+result<void> write_batch::append(tenant_hash tenant, const sync::write_list& writes, numbering before) {
+  return append_batch(bytes_, tenant, writes, before);
 }
 
 result<write_batch> write_batch::encode(tenant_hash tenant, const sync::write_list& writes,

@@ -81,6 +81,9 @@ TEST_CASE("equality is JSON's: order of members and the form of a number do not 
   CHECK_FALSE(documents_equal(doc("[1,2]").bytes, doc("[2,1]").bytes));
   CHECK_FALSE(documents_equal(doc("-1").bytes, doc("18446744073709551615").bytes));
   CHECK(hash_document(doc(R"({"a":1,"b":[1.0,2]})").bytes) == hash_document(doc(R"({"b":[1,2.0],"a":1.0})").bytes));
+  CHECK(hash_document(doc(R"({"z":{"a":[{}],"b":"x"},"y":null})").bytes) ==
+        hash_document(doc(R"({"y":null,"z":{"b":"x","a":[{}]}})").bytes));
+  CHECK(hash_document(doc(R"([{"a":1},2])").bytes) != hash_document(doc(R"([{"a":1,"b":2}])").bytes));
   CHECK(hash_document(doc("[1,2]").bytes) != hash_document(doc("[2,1]").bytes));
 }
 

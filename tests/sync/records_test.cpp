@@ -96,6 +96,14 @@ TEST_CASE("the document of a record has the API's fields, canonical instants and
   CHECK(is_valid_document(record_document(m).bytes));
 }
 
+TEST_CASE("a list of values that each nest as deep as they may makes a valid document") {
+  document_writer events;
+  events.begin_array(1);
+  events.value(json(std::string(document_depth_max, '[') + std::string(document_depth_max, ']')).bytes);
+  const behavioral_item deep{"s1", events.take(), 5, 2, 3, {}, {}};
+  CHECK(is_valid_document(record_document(deep).bytes));
+}
+
 TEST_CASE("a record is stored with its identity, time and place in the feed") {
   scenario s;
   const auto done = send(s, "ann", "phone", voice("v1", s.now + -5000));
