@@ -29,8 +29,8 @@ class outbox {
   void flush();
 
  private:
-  // A group that is this large leaves at once: the writer makes one raft entry of one or more groups.
-  static constexpr std::size_t bytes_max = 1u << 20;
+  // A group that is this large is worth a flush and leaves at once. The writer makes one raft entry of all that wait.
+  static constexpr std::size_t bytes_max = 128u << 10;
 
   shard_writer_actor writer_;
   group_ptr group_;                                      // null: nothing waits

@@ -77,8 +77,8 @@ struct apply_settings {
   std::int64_t idle_ms = 20;     // since the newest was committed
   std::int64_t retry_ms = 100;   // after the disk was full
   // What is applied goes into the tables in parts, so that no append waits long for its turn
-  // (docs/decisions/0034-apply-in-parts.md): with an append twice its size, but not less than this;
-  std::uint64_t part_bytes_min = 64u << 10;
+  // (docs/decisions/0034-apply-in-parts.md): with an append an eighth more than its size, but not less than this;
+  std::uint64_t part_bytes_min = 16u << 10;
   std::uint64_t idle_part_bytes = 1u << 20; // and this much in a transaction of its own,
   std::int64_t idle_part_ms = 5;            // when there was no append for so long.
 };
