@@ -34,8 +34,13 @@ std::string identity_of(const sync::feed_slot& slot) {
   return out;
 }
 
+void count_written(const surroundings& around) {
+  if (around.counters) around.counters->events_written.fetch_add(1, std::memory_order_relaxed);
+}
+
 // An event without a place in the feed.
-std::string body_of(const graphql::event_writer& writer, api::sync_event event) {
+std::string body_of(const surroundings& around, const graphql::event_writer& writer, api::sync_event event) {
+  count_written(around);
   return writer.write(graphql::resolved::of<api::sync_event>(std::move(event)));
 }
 
@@ -49,10 +54,11 @@ struct feed_hub::told_event {
   graphql::resolved value;              // made at the first writing
   std::vector<std::pair<digest128, std::string>> bodies; // by shape
 
-  const std::string& body_for(const graphql::event_writer& writer, const std::string& tenant, instant now) {
+  const std::string& body_for(const graphql::event_writer& writer, const std::string& tenant, const surroundings& around) {
     for (const auto& [shape, body] : bodies)
       if (shape == writer.shape()) return body;
-    if (bodies.empty()) value = graphql::resolved::of<api::sync_event>(api::to_event(tenant, *is, now));
+    if (bodies.empty()) value = graphql::resolved::of<api::sync_event>(api::to_event(tenant, *is, around.time->now()));
+    count_written(around);
     return bodies.emplace_back(writer.shape(), writer.write(value)).second;
   }
 };
@@ -240,7 +246,7 @@ void feed_hub::fail(const subscription_ptr& one, const error& why) {
 
 void feed_hub::send(const subscription_ptr& one, told_event& event) {
   one->at = event.is->slot.at;
-  one->sink->next(event.body_for(*one->writer, one->on->tenant, around_.time->now()));
+  one->sink->next(event.body_for(*one->writer, one->on->tenant, around_));
 }
 
 void feed_hub::pump(const subscription_ptr& one) {
@@ -299,7 +305,7 @@ void feed_hub::become_live(const subscription_ptr& one) {
   one->is = subscription::state::live;
   one->on->is_present(one);
   if (std::exchange(one->caught_up, true)) return;
-  one->sink->next(body_of(*one->writer, api::caught_up(one->on->tenant, one->at, around_.time->now())));
+  one->sink->next(body_of(around_, *one->writer, api::caught_up(one->on->tenant, one->at, around_.time->now())));
 }
 
 void feed_hub::fall_behind(const subscription_ptr& one, sync::position at) {
@@ -365,7 +371,7 @@ void feed_hub::fetched(const subscription_ptr& one, std::uint64_t epoch, result<
     one->at = page->upto;
     page_gone();
     if (one->sink == nullptr) return;
-    one->sink->next(body_of(*one->writer, api::resync_required(in.tenant, page->upto, around_.time->now())));
+    one->sink->next(body_of(around_, *one->writer, api::resync_required(in.tenant, page->upto, around_.time->now())));
     return pump(one);
   }
   const bool at_head = !page->has_more && epoch == in.epoch;

@@ -37,6 +37,7 @@ struct actor_counters {
   std::atomic<std::uint64_t> queries{0};
   std::atomic<std::int64_t> commands_waiting{0}; // decided, not yet durable
   std::atomic<std::uint64_t> groups{0}, grouped_batches{0}, swept_rows{0};
+  std::atomic<std::uint64_t> events_written{0}; // as JSON; each is sent to as many as select the same of it
 };
 
 struct surroundings {

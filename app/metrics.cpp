@@ -109,6 +109,8 @@ void write_sync(page& to, const actors::actor_counters& from) {
   to.counter("mooring_queries_total", "Queries run.", static_cast<double>(from.queries));
   to.counter("mooring_timeouts_total", "Requests without an answer in time.", static_cast<double>(from.timeouts));
   to.counter("mooring_swept_rows_total", "Rows removed because they expired.", static_cast<double>(from.swept_rows));
+  to.counter("mooring_events_written_total", "Events written as JSON, each for all subscriptions that select the same of it.",
+             static_cast<double>(from.events_written));
   to.gauge("mooring_commands_waiting", "Commands decided and not yet durable.", static_cast<double>(from.commands_waiting));
 }
 

@@ -4,7 +4,10 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
+import { killAll, post, startNode } from './harness.mjs';
+
+after(killAll);
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 // What belongs to the tree, and not what npm or a build put into it.
@@ -57,4 +60,25 @@ test('a link whose text is a path says where it leads', () => {
     for (const [, text, target] of readFileSync(join(root, name), 'utf8').matchAll(/\[`?([\w./-]+\.\w+)`?\]\(([^)#\s]+)\)/g))
       if (!/^[a-z]+:/.test(target) && normalize(join(dirname(name), target)).split('/').at(-1) !== text.split('/').at(-1)) odd.push(`${name}: [${text}](${target})`);
   assert.deepEqual(odd, []);
+});
+
+test('the README\'s requests do on a fresh node what it says of them', async () => {
+  const bodies = [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^gql '(.+)'$/gm)].map(([, body]) => body);
+  assert.ok(bodies.length >= 7, `${bodies.length} requests were found: the search is broken`);
+  const node = await startNode();
+  const bearer = node.token();
+  const ask = async body => {
+    const { status, json } = await post(node, bearer, JSON.parse(body));
+    assert.equal(status, 200, body);
+    assert.equal(json.errors, undefined, `${body}: ${JSON.stringify(json.errors)}`);
+    return json.data;
+  };
+  const answers = [];
+  for (const body of bodies) answers.push(await ask(body));
+  assert.equal((await ask(bodies[0])).syncVoiceData.replayed, true);
+  const conflicts = answers.map(one => one.syncOperations?.items[0].conflictDetected).filter(one => one !== undefined);
+  assert.deepEqual(conflicts, [false, false, true], 'different fields stay, the same field is a conflict');
+  assert.ok(answers.some(one => one.changes?.entities.length === 2), 'the voice record and the task');
+  assert.ok(answers.some(one => one.queueStatus?.healthy === true));
+  await node.stop();
 });

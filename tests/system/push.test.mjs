@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { check, documents, edit, killAll, listen, phone, sleep, startNode, unique, until } from './harness.mjs';
+import { http } from './wire.mjs';
 
 after(killAll);
 
@@ -32,6 +33,32 @@ test('an edit on one device is pushed to the user\'s other devices and to those 
   assert.equal((await heard.a2.next()).entity.entityId, 't2');
   assert.equal((await heard.s1.next()).entity.entityId, 't3');
   assert.deepEqual(heard.b1.waiting(), []);
+  await node.stop();
+});
+
+test('an event is written once for all who select the same fields, and again for who selects others', async () => {
+  const node = await startNode();
+  const metric = async name => Number(new RegExp(`^${name} (\\d+)$`, 'm').exec((await http(node, { path: '/metrics' })).text)[1]);
+  const clients = await Promise.all(Array.from({ length: 20 }, (_, n) => node.client({ user: `u${n % 5}` })));
+  const heard = [];
+  for (const [n, client] of clients.entries()) {
+    await client.ask(documents.register, { device: { deviceId: `d${n}`, deviceType: 'PHONE' } });
+    heard.push(listen(client, `d${n}`));
+    assert.equal((await heard[n].next()).__typename, 'CaughtUpEvent');
+  }
+  const brief = [];
+  clients[7].client.subscribe({ query: 'subscription { syncEvents(deviceId: "d7") { ... on DataUpdateEvent { entity { entityId } } } }' },
+    { next: ({ data }) => brief.push(data.syncEvents.entity?.entityId), error: () => {}, complete: () => {} });
+  await until(() => brief.length === 1, 'the end of its backlog');
+
+  const before = { written: await metric('mooring_events_written_total'), sent: await metric('mooring_events_sent_total') };
+  const edits = 5;
+  for (let n = 0; n < edits; ++n) await phone(clients[0], 'd0').edit(high(`t${n}`, { n }));
+  for (const one of heard.slice(1)) for (let n = 0; n < edits; ++n) assert.equal((await one.next()).entity.data.n, n);
+  await until(() => brief.length === 1 + edits, 'the brief ones');
+  assert.deepEqual(brief.slice(1), ['t0', 't1', 't2', 't3', 't4']);
+  assert.equal(await metric('mooring_events_sent_total') - before.sent, edits * 20, 'to 19 devices, and to one of them twice');
+  assert.equal(await metric('mooring_events_written_total') - before.written, edits * 2, 'one text for each of the two selections');
   await node.stop();
 });
 
