@@ -49,8 +49,12 @@ void device_state::next() {
 }
 
 void device_state::end_if_idle() {
-  // Messages that are still in the mailbox are not lost: whoever sent them hears of the end and sends them anew.
-  if (!deciding_ && waiting_.empty()) self_->quit();
+  // Messages that are still in the mailbox are not lost: network actors hear of the end and send them anew, and the tenant
+  // sends none until it knows.
+  if (!deciding_ && waiting_.empty())
+    self_->quit();
+  else
+    self_->send(tenant_, goes_on{});
 }
 
 inspect_answer device_state::inspect() const {

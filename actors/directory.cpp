@@ -21,13 +21,18 @@ directory_actor::behavior_type directory_state::behavior() {
   start_writer();
   self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms), housekeeping_tick{});
   return {
-      [this](route_command& message) { route(std::move(message.request)); },
-      [this](route_query& message) { route(std::move(message.request)); },
-      [this](housekeeping_tick) { housekeeping(); },
-      [this](const tenant_found& message) {
-        if (auto tenant = tenant_of(message.tenant)) self_->send(*tenant, sweep_rows{});
+      [this](route_command& message) {
+        const auto tenant = message.request->who.tenant;
+        route(tenant, std::move(message.request));
       },
+      [this](route_query& message) {
+        const auto tenant = message.request->who.tenant;
+        route(tenant, std::move(message.request));
+      },
+      [this](housekeeping_tick) { housekeeping(); },
+      [this](const tenant_found& message) { route(message.tenant, sweep_rows{}); },
       [this](may_stop) { let_stop(caf::actor_cast<tenant_actor>(self_->current_sender())); },
+      [this](goes_on) { takes_back(caf::actor_cast<tenant_actor>(self_->current_sender())); },
       [this](inspect_request) { return inspect(); },
   };
 }
@@ -64,36 +69,57 @@ result<tenant_actor> directory_state::tenant_of(const std::string& name) {
   return entry.actor;
 }
 
-void directory_state::route(command_ptr request) {
-  auto tenant = tenant_of(request->who.tenant);
-  if (tenant) {
-    self_->send(*tenant, tenant_command{std::move(request)});
-    return;
-  }
-  request->answer = tenant.failure();
-  const auto to = request->reply_to;
-  self_->send(to, command_done{std::move(request)});
+void directory_state::route(const std::string& tenant, request what) {
+  if (const auto known = tenants_.find(tenant); known != tenants_.end() && known->second.let_go)
+    return known->second.held.push_back(std::move(what));
+  if (auto actor = tenant_of(tenant))
+    pass(*actor, std::move(what));
+  else
+    refuse(std::move(what), actor.failure());
 }
 
-void directory_state::route(query_ptr request) {
-  auto tenant = tenant_of(request->who.tenant);
-  if (tenant) {
-    self_->send(*tenant, tenant_query{std::move(request)});
-    return;
+void directory_state::pass(const tenant_actor& tenant, request what) {
+  if (auto* const command = std::get_if<command_ptr>(&what))
+    self_->send(tenant, tenant_command{std::move(*command)});
+  else if (auto* const query = std::get_if<query_ptr>(&what))
+    self_->send(tenant, tenant_query{std::move(*query)});
+  else
+    self_->send(tenant, sweep_rows{});
+}
+
+void directory_state::refuse(request what, const error& why) {
+  if (auto* const command = std::get_if<command_ptr>(&what)) {
+    (*command)->answer = why;
+    const auto to = (*command)->reply_to;
+    self_->send(to, command_done{std::move(*command)});
+  } else if (auto* const query = std::get_if<query_ptr>(&what)) {
+    (*query)->answer = why;
+    const auto to = (*query)->reply_to;
+    self_->send(to, query_done{std::move(*query)});
   }
-  request->answer = tenant.failure();
-  const auto to = request->reply_to;
-  self_->send(to, query_done{std::move(request)});
+}
+
+// Null: it is not the one that works for its tenant.
+directory_state::tenant_entry* directory_state::entry_of(const tenant_actor& tenant) {
+  const auto name = names_.find(tenant.id());
+  if (name == names_.end()) return nullptr;
+  const auto entry = tenants_.find(name->second);
+  return entry != tenants_.end() && entry->second.actor == tenant ? &entry->second : nullptr;
 }
 
 void directory_state::let_stop(const tenant_actor& tenant) {
-  // Forgotten first: from here on nothing new is sent to it, and a request starts its successor. Its batches are all in
-  // the tables, so the successor need not settle.
-  const auto name = names_.find(tenant.id());
-  if (name == names_.end()) return;
-  if (const auto entry = tenants_.find(name->second); entry != tenants_.end() && entry->second.actor == tenant)
-    tenants_.erase(entry);
+  auto* const entry = entry_of(tenant);
+  if (entry == nullptr) return;
+  entry->let_go = true;
+  entry->settle_first = false; // when it ends, its batches are all in the tables
   self_->send(tenant, stop_granted{});
+}
+
+void directory_state::takes_back(const tenant_actor& tenant) {
+  auto* const entry = entry_of(tenant);
+  if (entry == nullptr) return;
+  entry->let_go = false;
+  for (auto& what : std::exchange(entry->held, {})) pass(tenant, std::move(what));
 }
 
 void directory_state::down(const caf::down_msg& message) {
@@ -119,18 +145,25 @@ void directory_state::down(const caf::down_msg& message) {
   names_.erase(name);
   const auto entry = tenants_.find(tenant);
   if (entry == tenants_.end() || !entry->second.actor || entry->second.actor.address() != message.source) return;
-  entry->second.actor = nullptr;
-  entry->second.settle_first = true;
-  if (!message.reason) return; // it ended because batches were lost
-  around_.who->count_restart(actor_kind::tenant);
-  log::error("tenant {}: failed: {}", tenant, caf::to_string(message.reason));
-  const auto now = around_.time->monotonic_us();
-  if (!entry->second.restarts.allow(now, around_.settings)) {
-    self_->quit(caf::make_error(caf::sec::runtime_error, fmt::format("tenant {} failed too often", tenant)));
-    return;
+  auto& ended = entry->second;
+  ended.actor = nullptr;
+  ended.let_go = false;
+  const auto held = std::exchange(ended.held, {});
+  if (message.reason) ended.settle_first = true; // an idle one ends without
+  if (message.reason && message.reason != caf::exit_reason::user_shutdown) { // which says that batches were lost
+    around_.who->count_restart(actor_kind::tenant);
+    log::error("tenant {}: failed: {}", tenant, caf::to_string(message.reason));
+    const auto now = around_.time->monotonic_us();
+    if (!ended.restarts.allow(now, around_.settings)) {
+      self_->quit(caf::make_error(caf::sec::runtime_error, fmt::format("tenant {} failed too often", tenant)));
+      return;
+    }
+    const auto failures = std::min<std::uint32_t>(ended.restarts.count(), 8);
+    ended.not_before_us = now + (10'000ll << failures); // 20 ms, 40 ms, … 2.5 s
+  } else if (!ended.settle_first && held.empty()) {
+    tenants_.erase(entry);
   }
-  const auto failures = std::min<std::uint32_t>(entry->second.restarts.count(), 8);
-  entry->second.not_before_us = now + (10'000ll << failures); // 20 ms, 40 ms, … 2.5 s
+  for (auto& what : held) route(tenant, what);
 }
 
 void directory_state::housekeeping() {

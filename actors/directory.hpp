@@ -3,6 +3,9 @@
 // It never blocks and holds no data; a request that finds its tenant's handle in the network actor's table does not pass
 // through here.
 //
+// A tenant that asks to end is let go, and says whether it does. Until then, what is for it waits here: two of one tenant
+// never work at a time.
+//
 // Supervision: a tenant that failed is started again by its next request, after back-off, and settles first (everything
 // its predecessor sent must be in the tables). A writer that failed is started again at once. Too many failures of one of
 // them in a period fail the directory, and with it the node.
@@ -11,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <variant>
 #include <vector>
 
 #include "actors/home.hpp"
@@ -42,18 +46,24 @@ class directory_state {
   directory_actor::behavior_type behavior();
 
  private:
+  using request = std::variant<command_ptr, query_ptr, sweep_rows>;
   struct tenant_entry {
     tenant_actor actor;
     restart_window restarts;
     bool settle_first = false;
+    bool let_go = false;            // and has not said yet whether it ends
+    std::vector<request> held;      // … what came in the meantime
     std::int64_t not_before_us = 0; // back-off after a failure
   };
 
   result<tenant_actor> tenant_of(const std::string& name);
-  void route(command_ptr request);
-  void route(query_ptr request);
+  void route(const std::string& tenant, request what);
+  void pass(const tenant_actor& tenant, request what);
+  void refuse(request what, const error& why);
   void start_writer();
+  tenant_entry* entry_of(const tenant_actor& tenant);
   void let_stop(const tenant_actor& tenant);
+  void takes_back(const tenant_actor& tenant);
   void down(const caf::down_msg& message);
   void housekeeping();
   inspect_answer inspect() const;

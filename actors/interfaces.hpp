@@ -20,7 +20,7 @@ using device_actor = caf::typed_actor<
     caf::reacts_to<device_command>,
     // The tenant has answered the command that was running.
     caf::reacts_to<command_decided>,
-    // Idle? Then end.
+    // Idle? Then end, else say goes_on.
     caf::reacts_to<stop_if_idle>,
     caf::replies_to<inspect_request>::with<inspect_answer>>;
 
@@ -39,6 +39,8 @@ using tenant_actor = caf::typed_actor<
     caf::reacts_to<tenant_settled>,
     // Look for devices, and for oneself, that may stop; remove what expired.
     caf::reacts_to<housekeeping_tick>, caf::reacts_to<stop_granted>, caf::reacts_to<sweep_rows>,
+    // A device that was asked to stop has work.
+    caf::reacts_to<goes_on>,
     caf::replies_to<inspect_request>::with<inspect_answer>>;
 
 // Owns a shard: the only kind that blocks. Gathers batches into raft entries, commits them, applies them.
@@ -54,8 +56,8 @@ using shard_writer_actor = caf::typed_actor<
 using directory_actor = caf::typed_actor<
     caf::reacts_to<route_command>, caf::reacts_to<route_query>,
     caf::reacts_to<housekeeping_tick>, caf::reacts_to<tenant_found>,
-    // A tenant is idle and asks to end.
-    caf::reacts_to<may_stop>,
+    // A tenant is idle and asks to end; or was let go, and got work before it heard of it.
+    caf::reacts_to<may_stop>, caf::reacts_to<goes_on>,
     caf::replies_to<inspect_request>::with<inspect_answer>>;
 
 // One per network thread: where answers come back.

@@ -70,8 +70,9 @@ struct tenant_found { std::string tenant; };  // writer → directory: this tena
 struct sweep_rows {};         // directory → tenant, and the tenant to itself: the next stretch of old rows
 struct flush_group {};        // writer → itself, behind all batches that wait
 struct may_stop {};           // tenant → directory: I am idle
-struct stop_granted {};       // directory → tenant
-struct stop_if_idle {};       // tenant → device
+struct stop_granted {};       // directory → tenant: end, or say goes_on; nothing new comes through me until then
+struct goes_on {};            // tenant → directory, device → tenant, instead of ending: work came meanwhile
+struct stop_if_idle {};       // tenant → device: likewise
 struct inspect_request {};    // anybody → anybody: what are you doing?
 struct inspect_answer { std::string document; }; // a mooring::document: kind, id, uptime_ms, counters, state
 
@@ -107,6 +108,7 @@ CAF_ADD_TYPE_ID(mooring, (mooring::actors::sweep_rows))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::flush_group))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::may_stop))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::stop_granted))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::goes_on))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::stop_if_idle))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::inspect_request))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::inspect_answer))
@@ -142,6 +144,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::sweep_rows)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::flush_group)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::may_stop)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::stop_granted)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::goes_on)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::stop_if_idle)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::inspect_request)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::inspect_answer)

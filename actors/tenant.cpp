@@ -45,8 +45,9 @@ tenant_actor::behavior_type tenant_state::behavior() {
         for (auto& request : std::exchange(queries_before_settled_, {})) take(std::move(request));
       },
       [this](housekeeping_tick) { housekeeping(); },
-      [this](stop_granted) { end({}); },
+      [this](stop_granted) { let_go(); },
       [this](sweep_rows) { sweep(); },
+      [this](goes_on) { device_goes_on(caf::actor_cast<device_actor>(self_->current_sender())); },
       [this](inspect_request) { return inspect(); },
   };
 }
@@ -58,18 +59,19 @@ void tenant_state::take(command_ptr request) {
   if (settling_) return before_settled_.push_back(std::move(request));
   request->tenant = self_;
   if (request->device_id.empty()) return decide(std::move(request));
-  const auto device = device_of(request->device_id);
-  self_->send(device, device_command{std::move(request)});
+  auto& device = device_of(request->device_id);
+  if (device.asked_to_stop) return device.held.push_back(std::move(request));
+  self_->send(device.actor, device_command{std::move(request)});
 }
 
-device_actor tenant_state::device_of(const std::string& id) {
+tenant_state::device_entry& tenant_state::device_of(const std::string& id) {
   auto& entry = devices_[id];
   entry.used_us = used_us_;
-  if (entry.actor) return entry.actor;
+  if (entry.actor) return entry;
   entry.actor = spawn_pinned<device_state, device_actor>(self_->home_system(), *setting_.where, around_, tenant_, id,
                                                         tenant_actor{self_}, entry.restarts.count());
   self_->monitor(entry.actor);
-  return entry.actor;
+  return entry;
 }
 
 result<sync::store*> tenant_state::present_store() {
@@ -294,7 +296,9 @@ void tenant_state::lost(const error& why) {
   for (auto& [upto, request] : std::exchange(reads_waiting_, {})) refuse(std::move(request), loading);
   for (auto& request : std::exchange(before_settled_, {})) refuse(std::move(request), loading);
   for (auto& request : std::exchange(queries_before_settled_, {})) refuse(std::move(request), loading);
-  end({});
+  for (auto& [id, device] : devices_)
+    for (auto& request : std::exchange(device.held, {})) refuse(std::move(request), loading);
+  end(caf::exit_reason::user_shutdown); // no failure; but unlike an idle one's end, the successor must settle
 }
 
 // What was acknowledged cannot be shown yet, and nobody knows when: better a typed error now than silence.
@@ -375,18 +379,31 @@ void tenant_state::run_due_queries() {
 
 // ── housekeeping ──
 
+bool tenant_state::is_idle() const {
+  return waiting_.empty() && reads_waiting_.empty() && watchers_.empty() && applied_ == sent_ && !settling_ &&
+         around_.time->monotonic_us() - used_us_ > around_.settings.idle_timeout_ms * 1000;
+}
+
 void tenant_state::housekeeping() {
   const auto now = around_.time->monotonic_us();
   const bool crowded = around_.who->alive(actor_kind::device) > around_.settings.devices_alive_max;
   const auto idle_us = crowded ? 1'000'000 : around_.settings.idle_timeout_ms * 1000;
   for (auto& [id, entry] : devices_)
-    if (entry.actor && now - entry.used_us > idle_us) self_->send(entry.actor, stop_if_idle{});
-  const bool idle = waiting_.empty() && reads_waiting_.empty() && watchers_.empty() && applied_ == sent_ && !settling_ &&
-                    now - used_us_ > around_.settings.idle_timeout_ms * 1000;
+    if (entry.actor && !entry.asked_to_stop && now - entry.used_us > idle_us) {
+      entry.asked_to_stop = true;
+      self_->send(entry.actor, stop_if_idle{});
+    }
+  const bool idle = is_idle();
   if (!settling_ && analytics_.has_news() && (idle || analytics_.is_due(around_.time->now()))) return write_analytics();
   if (!idle || asking_to_stop_) return;
   asking_to_stop_ = true;
   self_->send(setting_.directory, may_stop{});
+}
+
+void tenant_state::let_go() {
+  if (is_idle()) return end({});
+  asking_to_stop_ = false;
+  self_->send(setting_.directory, goes_on{});
 }
 
 // One stretch of rows; the next one follows when this one's batch was sent, a little later, so that commands come first.
@@ -441,17 +458,31 @@ tenant_state::~tenant_state() {
 void tenant_state::device_down(const caf::down_msg& message) {
   for (auto at = devices_.begin(); at != devices_.end(); ++at) {
     if (!at->second.actor || at->second.actor.address() != message.source) continue;
+    auto held = std::exchange(at->second.held, {});
     if (!message.reason || message.reason == caf::exit_reason::user_shutdown) { // it was idle
       devices_.erase(at);
+      for (auto& request : held) take(std::move(request));
       return;
     }
     at->second.actor = nullptr;
+    at->second.asked_to_stop = false;
     around_.who->count_restart(actor_kind::device);
     log::error("device {}/{}: failed: {}", tenant_, at->first, caf::to_string(message.reason));
     if (!at->second.restarts.allow(around_.time->monotonic_us(), around_.settings)) {
       log::error("tenant {}: device {} failed too often", tenant_, at->first);
       end(caf::make_error(caf::sec::runtime_error, "a device failed too often"));
+      return;
     }
+    for (auto& request : held) take(std::move(request));
+    return;
+  }
+}
+
+void tenant_state::device_goes_on(const device_actor& device) {
+  for (auto& [id, entry] : devices_) {
+    if (entry.actor != device) continue;
+    entry.asked_to_stop = false;
+    for (auto& request : std::exchange(entry.held, {})) self_->send(device, device_command{std::move(request)});
     return;
   }
 }

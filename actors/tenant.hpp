@@ -4,8 +4,11 @@
 // batch; the answer waits until the batch is durable. It does not wait for the disk: writes that are not yet in the
 // tables stay visible in an overlay, so the next command is decided at once.
 //
-//   settling ──tenant_settled──► serving ──idle──► asking ──stop_granted──► ended
+//   settling ──tenant_settled──► serving ──idle──► asking ──stop_granted, still idle──► ended
 //      (after a restart only: what the one before it sent must be in the tables first)
+//
+// Network threads that know it send to it until they hear that it ended. So it looks again when it is let go: its
+// successor does not settle, and must not start beside batches that are under way.
 //
 // Batches that the full disk refuses are known not to be stored: whoever waits for them gets STORAGE_FULL, the overlay
 // forgets them, and the tenant goes on from the state before. When batches are lost (a commit's outcome is unknown) it
@@ -62,6 +65,8 @@ class tenant_state {
     device_actor actor;
     std::int64_t used_us = 0;
     restart_window restarts;
+    bool asked_to_stop = false;    // and has not said yet whether it does
+    std::vector<command_ptr> held; // … what came in the meantime
   };
 
   // commands
@@ -75,7 +80,8 @@ class tenant_state {
   void count_conflicts(const sync::upload_answer& answer);
   void count_upload(const command_request& request, const sync::upload_answer& answer);
   void write_analytics();
-  device_actor device_of(const std::string& id);
+  device_entry& device_of(const std::string& id);
+  void device_goes_on(const device_actor& device);
 
   // commits
   void committed(std::uint64_t upto);
@@ -93,7 +99,9 @@ class tenant_state {
   void announce(std::uint64_t upto);
   void refuse(query_ptr request, error why);
 
+  bool is_idle() const;
   void housekeeping();
+  void let_go();
   void sweep();
   void end(caf::error reason);
   void device_down(const caf::down_msg& message);
