@@ -509,7 +509,7 @@ void feed_hub::offer(const subscription_ptr& one, told_event& event, std::int64_
   one->at = std::max(one->at, event.is->slot.at - 1);
   one->held_until_us = verdict.wait_until_us;
   held_.emplace(one->held_until_us, one);
-  if (one->held_until_us != sync::pace::never_us) reading_.wake_at(one->held_until_us);
+  wake_for_held();
 }
 
 // More waits, or its time may have come.
@@ -527,11 +527,20 @@ void feed_hub::pace(const subscription_ptr& one) {
   held_.erase({one->held_until_us, one});
   one->held_until_us = verdict.wait_until_us;
   held_.emplace(one->held_until_us, one);
-  if (one->held_until_us != sync::pace::never_us) reading_.wake_at(one->held_until_us);
+  wake_for_held();
+}
+
+// One wake is under way at a time, unless an earlier one is needed: however many are held, or for how long, they ask for no
+// more than that.
+void feed_hub::wake_for_held() {
+  if (held_.empty() || held_.begin()->first >= wakes_us_) return;
+  wakes_us_ = held_.begin()->first;
+  reading_.wake_at(wakes_us_);
 }
 
 void feed_hub::on_time() {
   const auto now_us = around_.time->monotonic_us();
+  if (now_us >= wakes_us_) wakes_us_ = sync::pace::never_us;
   std::vector<subscription_ptr> due;
   for (const auto& [until, one] : held_) {
     if (until > now_us) break;
@@ -539,7 +548,7 @@ void feed_hub::on_time() {
   }
   for (const auto& one : due)
     if (one->is == subscription::state::held) pace(one);
-  if (!held_.empty() && held_.begin()->first != sync::pace::never_us) reading_.wake_at(held_.begin()->first);
+  wake_for_held();
 }
 
 // A device's push settings changed, or it was deactivated.

@@ -101,6 +101,7 @@ class feed_hub {
   void pace(const subscription_ptr& one);
   void changed(topic& in, const sync::device& device);
   void send(const subscription_ptr& one, told_event& event);
+  void wake_for_held();
   void reset(topic& in);
   void trim(topic& in);
 
@@ -110,6 +111,7 @@ class feed_hub {
   std::deque<std::weak_ptr<subscription>> want_page_; // until fewer pages are in memory
   std::size_t pages_ = 0;                             // asked for, or being sent
   std::set<std::pair<std::int64_t, subscription_ptr>> held_; // by the time when they are let go
+  std::int64_t wakes_us_ = sync::pace::never_us;             // when on_time was asked for
   std::size_t count_ = 0;
   // While a batch is told, its events are not in the tail: who falls behind then is pumped afterwards.
   bool telling_ = false;
