@@ -498,7 +498,7 @@ result<std::unique_ptr<environment>> environment::open(environment_options optio
   core->folder_device = folder.st_dev;
   core->folder_inode = folder.st_ino;
   if (!open_folders::instance().add(folder.st_dev, folder.st_ino))
-    return error{error_code::internal, core->options.folder.string() + " is open in this process already"};
+    return error{error_code::unavailable, core->options.folder.string() + " is open in this process already"};
   core->registered = true;
 
   if (const int code = mdb_env_create(&core->env); code != 0)

@@ -125,7 +125,8 @@ struct environment_stats {
 
 class environment {
  public:
-  // not_found: no such folder; internal: LMDB's message, or open in this process already.
+  // not_found: no such folder; unavailable: open in this process already, perhaps by readers that will soon let go;
+  // internal: LMDB's message.
   static result<std::unique_ptr<environment>> open(environment_options options);
   // Waits for current snapshots to end (at most reader_age_max_ms, then the last of them closes the file).
   // Parked and leftover read transactions stay safe to destroy; renew() fails.

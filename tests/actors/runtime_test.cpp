@@ -166,3 +166,24 @@ TEST_CASE("a tenant that fails too often fails its directory and the node is tol
   }
   CHECK(node.fatal);
 }
+
+TEST_CASE("a writer that fails is started again once, although a thread at rest holds what it had open") {
+  const scratch_folder folder;
+  actors::actor_settings settings;
+  settings.idle_timeout_ms = 50;
+  settings.housekeeping_ms = 400;
+  small_node node(folder.path, settings);
+  REQUIRE(has(node.ask(voice(0, "phone")).get(), "\"success\":true"));
+  const auto& who = node.runtime->who();
+  for (int i = 0; i < 500 && who.alive(actors::actor_kind::tenant) > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  REQUIRE(who.alive(actors::actor_kind::tenant) == 0); // whom the news would wake
+  REQUIRE(node.runtime->fail(node.one_of(actors::actor_kind::shard_writer, 0)));
+  std::string body;
+  for (int attempt = 0; !has(body, "\"success\":true") && attempt < 100 && !node.fatal; ++attempt) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    body = node.ask(voice(1, "phone")).get();
+  }
+  CHECK(has(body, "\"success\":true"));
+  CHECK_FALSE(node.fatal);
+  CHECK(who.restarts(actors::actor_kind::shard_writer) == 1);
+}

@@ -309,6 +309,7 @@ TEST_CASE("an environment is opened once in a process, and again after it was cl
     const auto env = open_environment(folder.path());
     const auto second = environment::open(options_for(folder.path()));
     REQUIRE(!second);
+    CHECK(second.failure().code == error_code::unavailable);
     CHECK(second.failure().message.find("open in this process already") != std::string::npos);
     CHECK(env->folder() == folder.path());
   }
