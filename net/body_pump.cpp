@@ -1,5 +1,6 @@
 #include "net/body_pump.hpp"
 
+#include <system_error>
 #include <utility>
 
 #include "net/network_thread.hpp"
@@ -15,8 +16,13 @@ body_pump::~body_pump() {
   join();
 }
 
-void body_pump::start(std::function<void(body_pump&)> ended) {
-  thread_ = std::thread([this, ended = std::move(ended)] { run(ended); });
+result<void> body_pump::start(std::function<void(body_pump&)> ended) {
+  try {
+    thread_ = std::thread([this, ended = std::move(ended)] { run(ended); });
+  } catch (const std::system_error& none) {
+    return error{error_code::unavailable, std::string("no thread is left for it: ") + none.what()};
+  }
+  return {};
 }
 
 void body_pump::want() {

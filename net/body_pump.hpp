@@ -28,8 +28,9 @@ class body_pump : public std::enable_shared_from_this<body_pump> {
   body_pump(const body_pump&) = delete;
   body_pump& operator=(const body_pump&) = delete;
 
-  // `ended` is called on the network thread when the pump's own has nothing left to do.
-  void start(std::function<void(body_pump&)> ended);
+  // `ended` is called on the network thread when the pump's own has nothing left to do. unavailable: the system has
+  // no thread for it; nothing was begun.
+  result<void> start(std::function<void(body_pump&)> ended);
   // The session has room for a piece.
   void want();
   void cancel();

@@ -63,18 +63,24 @@ void http_session::dispatch_backup() {
     const auto status = why.code == error_code::not_found ? 404U : status_of(why.code);
     return refuse(status, why.code, why.message, status == 503 ? "Retry-After: 10\r\n" : "");
   }
+  if (auto begun = stream("application/vnd.mooring.backup", std::move(*source)); !begun) {
+    log::warning("request {}: {}", hexadecimal(request_id_), begun.failure().message);
+    return refuse(503, begun.failure().code, begun.failure().message, "Retry-After: 10\r\n");
+  }
   log::info("request {}: user {} of tenant {} takes a backup", hexadecimal(request_id_), who_->user, who_->tenant);
-  stream("application/vnd.mooring.backup", std::move(*source));
 }
 
 // ── long bodies ──
 
-void http_session::stream(std::string_view content_type, std::unique_ptr<body_source> source) {
-  pump_ = thread_.start_body(std::move(source), [held = std::weak_ptr(self()), type = std::string(content_type)](
-                                                    result<std::string> piece) {
+result<void> http_session::stream(std::string_view content_type, std::unique_ptr<body_source> source) {
+  auto started = thread_.start_body(std::move(source), [held = std::weak_ptr(self()), type = std::string(content_type)](
+                                                           result<std::string> piece) {
     if (const auto one = held.lock()) one->take_piece(std::move(piece), type);
   });
+  if (!started) return started.failure();
+  pump_ = std::move(*started);
   pump_->want();
+  return {};
 }
 
 void http_session::take_piece(result<std::string> piece, const std::string& content_type) {

@@ -93,7 +93,7 @@ class http_session final : public session {
                         std::string_view extra = {});
   void respond(unsigned status, std::string_view content_type, std::string_view body,
                std::string_view extra_headers = {});
-  void stream(std::string_view content_type, std::unique_ptr<body_source> source);
+  result<void> stream(std::string_view content_type, std::unique_ptr<body_source> source);
   void take_piece(result<std::string> piece, const std::string& content_type);
   void begin_response(unsigned status, std::string_view content_type);
   void end_headers(std::string_view extra_headers);

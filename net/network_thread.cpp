@@ -234,14 +234,15 @@ void network_thread::answer(operation_table::ticket ticket, graphql_answer&& fro
   held->on_answer(ticket, *operation, std::move(from_gateway));
 }
 
-std::shared_ptr<body_pump> network_thread::start_body(std::unique_ptr<body_source> source,
-                                                      body_pump::taker take) {
+result<std::shared_ptr<body_pump>> network_thread::start_body(std::unique_ptr<body_source> source,
+                                                              body_pump::taker take) {
   auto made = std::make_shared<body_pump>(std::move(source), inbox_, std::move(take));
-  bodies_.emplace(made.get(), made);
-  made->start([this](body_pump& one) {
+  auto started = made->start([this](body_pump& one) {
     one.join(); // it has nothing left to do
     bodies_.erase(&one);
   });
+  if (!started) return started.failure();
+  bodies_.emplace(made.get(), made); // before this thread can hear of its end
   return made;
 }
 

@@ -121,7 +121,7 @@ class network_thread final : public thread_context {
   // Gives the request to the gateway; the answer comes to session::on_answer with the ticket.
   void execute(const graphql_request& request, operation_table::ticket ticket);
   // Starts a long body; the first piece comes when it is wanted.
-  std::shared_ptr<body_pump> start_body(std::unique_ptr<body_source> source, body_pump::taker take);
+  result<std::shared_ptr<body_pump>> start_body(std::unique_ptr<body_source> source, body_pump::taker take);
   // Destroys it on this thread in a turn of its own: for what may be running as this is called.
   void drop_later(std::shared_ptr<void> what);
   // The session has bytes to send that the current turn's end will flush.

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <optional>
 #include <set>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -146,11 +147,15 @@ struct backup_writer::impl {
     ::fcntl(ends[1], F_SETPIPE_SZ, pipe_bytes); // fewer turns; where that is not allowed, 64 KiB do
     is_current = std::move(opened->is_current);
     // The copy's thread is the only one that keeps the environment open.
-    copier = std::thread([this, to = descriptor(ends[1]), shard_at = std::move(opened->at)]() mutable {
-      copied = shard_at->copy_into(to.get(), "a backup");
-      shard_at.reset();
-      to.reset();
-    });
+    try {
+      copier = std::thread([this, to = descriptor(ends[1]), shard_at = std::move(opened->at)]() mutable {
+        copied = shard_at->copy_into(to.get(), "a backup");
+        shard_at.reset();
+        to.reset();
+      });
+    } catch (const std::system_error& none) {
+      return error{error_code::unavailable, std::string("no thread is left for a shard's copy: ") + none.what()};
+    }
     at = step::shard_data;
     return begin_file(shard_file_name(shard));
   }

@@ -12,6 +12,7 @@
 #include "net/http_download.hpp"
 #include "tests/net/certificate_files.hpp"
 #include "tests/net/test_server.hpp"
+#include "tests/no_thread_left.hpp"
 
 using namespace mooring;
 using namespace mooring::net;
@@ -222,6 +223,24 @@ TEST_CASE("a body that cannot begin is an error; one that fails later is cut, an
     CHECK(got.failure().message.find("ended before it was whole") != std::string::npos);
   }
   CHECK(eventually([&] { return body.ended == 3; }));
+}
+
+TEST_CASE("without a thread for its body a request is refused, and the next one is not") {
+  made_body body;
+  body.piece = counted(3);
+  backup_status status(body);
+  test_server server({}, &status);
+  http_client client(server.port);
+  CHECK(client.request("GET", "/backup").status == 401); // the connection stands
+  {
+    const mooring::testing::no_thread_left none;
+    const auto got = client.request("GET", "/backup", {{"Authorization", "Bearer " + operator_token()}});
+    CHECK(got.status == 503);
+    CHECK(got.body.find("\"code\":\"UNAVAILABLE\"") != std::string::npos);
+    CHECK(body.ended == 1);
+    CHECK(body.pulled == 0);
+  }
+  CHECK(fetch(from(server)).ok());
 }
 
 TEST_CASE("who does not read holds a few pieces, and a source that nobody waits for is ended") {

@@ -10,6 +10,7 @@
 #include "storage/files.hpp"
 #include "tests/storage/sample.hpp"
 #include "tests/storage/support.hpp"
+#include "tests/no_thread_left.hpp"
 
 using namespace mooring;
 using namespace mooring::storage;
@@ -205,6 +206,20 @@ TEST_CASE("a shard that cannot be opened ends the stream with why") {
   while (piece && !piece->empty()) piece = from.next();
   REQUIRE(!piece);
   CHECK(piece.failure().message == "shard 1 is being loaded");
+}
+
+TEST_CASE("without a thread for a shard's copy the stream ends with why") {
+  node running;
+  auto from = running.writer();
+  {
+    const mooring::testing::no_thread_left none;
+    const auto piece = from.next();
+    REQUIRE(!piece);
+    CHECK(piece.failure().code == error_code::unavailable);
+  }
+  CHECK(!from.next());
+  CHECK(running.shards[0].use_count() == 1);
+  CHECK(receive(running.out, running.stream()).ok());
 }
 
 TEST_CASE("what is written while a stream is read is no part of it, and the writer is not held up") {
