@@ -22,7 +22,8 @@ namespace mooring::actors {
 
 namespace {
 
-constexpr std::size_t readers_per_shard = 2;
+constexpr unsigned readers_per_shard = 2;
+constexpr unsigned view_readers_spare = 2; // the writer's own look for tenants to sweep, and one more
 constexpr std::uint64_t apply_entries_max = 1'000; // raft keeps unapplied entries in memory; their bytes are bounded too
 
 struct system_config : caf::actor_system_config {
@@ -116,13 +117,15 @@ runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::
       });
       setting.dwellings.push_back({where.get(), lease, batches});
     }
-    for (std::size_t i = 0; i < readers_per_shard; ++i) {
+    for (unsigned i = 0; i < readers_per_shard; ++i) {
       p.readers.push_back(spawn_reader(p.system, p.around, shard.access, fmt::format("reader {} of shard {}", i, n)));
       setting.readers.push_back(p.readers.back());
     }
     setting.writer.number = static_cast<std::uint32_t>(n);
     setting.writer.access = &shard.access;
     setting.writer.files = p.options.shards[n];
+    // Nobody waits for a view of the tables: who did might hold one of another shard, whose writer wants it back.
+    setting.writer.files.view_readers = p.options.network_threads + readers_per_shard + view_readers_spare;
     setting.writer.counters = &shard.counters;
     auto& raft = setting.writer.shard;
     raft.members.shard = static_cast<std::uint32_t>(n);

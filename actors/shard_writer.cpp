@@ -121,10 +121,9 @@ void shard_writer_state::flush() {
 
 // The last batch of each tenant stands for those before it.
 void shard_writer_state::tell_last(const std::vector<sent_batch>& group, const std::function<void(const sent_batch&)>& tell) {
-  for (auto at = group.rbegin(); at != group.rend(); ++at) {
-    const bool later = std::any_of(group.rbegin(), at, [&](const sent_batch& one) { return one.tenant == at->tenant; });
-    if (!later) tell(*at);
-  }
+  std::unordered_set<caf::actor_id> told; // all that is open when the shard stops may be a hundred thousand
+  for (auto at = group.rbegin(); at != group.rend(); ++at)
+    if (told.insert(at->tenant.id()).second) tell(*at);
 }
 
 void shard_writer_state::group_committed(cluster::log_index at, std::vector<sent_batch> group) {
@@ -238,7 +237,8 @@ void shard_writer_state::tick() {
   shard_->tick();
   if (was_stopped_) stopped(stopped_why_);
   const bool leads = shard_->is_leader();
-  if (leads && !setting_.counters->leading) (void)apply(); // after a reload: the tables first, then whoever waits
+  // After a reload, or a full disk: the tables first, then whoever waits. Under load they never reach the log by themselves.
+  if (leads && (!setting_.counters->leading || !settling_.empty())) (void)apply();
   let_readers_in();
   setting_.counters->leading = leads;
   const auto stats = shard_->stats();
