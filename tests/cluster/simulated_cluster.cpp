@@ -30,6 +30,8 @@ void cluster_totals::operator+=(const cluster_totals& other) {
   applies_with_append += other.applies_with_append;
   views_checked += other.views_checked;
   messages += other.messages;
+  trouble_in_parts += other.trouble_in_parts;
+  restores += other.restores;
 }
 
 struct simulated_cluster::node final : transport, shard_observer {
@@ -272,9 +274,27 @@ void simulated_cluster::check_tables(node& at, log_index applied) {
     violate(fmt::format("node {}: the tables at {} are not what the committed entries make", at.id, applied));
 }
 
+std::optional<applied_state> simulated_cluster::stored_state(const node& at) const {
+  const auto row = at.disk->rows.find(applied_key);
+  if (row == at.disk->rows.end()) return {};
+  const auto state = decode_applied(row->second);
+  return state ? std::optional(*state) : std::nullopt;
+}
+
+bool simulated_cluster::in_parts(node_id id) const {
+  const auto state = stored_state(*nodes_[id - 1]);
+  return state && state->ahead != 0;
+}
+
 // While an apply is under way in parts, others read what the tables were before it.
 void simulated_cluster::check_view(node& at) {
-  if (!at.storage || !at.disk->view) return;
+  if (!at.storage || !at.disk->view) {
+    if (!at.storage || !settings_.lmdb_folder.empty() || !at.shard->is_leader()) return;
+    const auto state = stored_state(at);
+    if (!state || state->ahead != 0)
+      return violate(fmt::format("node {} leads with tables that are half done, and no view of them as they were", at.id));
+    return check_tables(at, state->index);
+  }
   ++totals_.views_checked;
   std::uint64_t hash = 0;
   for (auto row = at.disk->view->lower_bound(std::string(1, static_cast<char>(table_tag_first)));
@@ -283,6 +303,41 @@ void simulated_cluster::check_view(node& at) {
   const auto applied = at.shard->applied_index();
   if (hash != hash_after(applied))
     violate(fmt::format("node {}: readers see something else than the tables at {}", at.id, applied));
+}
+
+void simulated_cluster::keep_copy() {
+  MOORING_CHECK(nodes_.size() == 1, "a voter of several must not come back from a copy");
+  copy_ = nodes_[0]->disk->rows;
+  acknowledged_in_copy_ = acknowledged_.size();
+}
+
+void simulated_cluster::restore_copy() {
+  if (copy_.empty()) return;
+  ++totals_.restores;
+  auto& at = *nodes_[0];
+  if (at.shard) crash(1);
+  *at.disk = {};
+  at.disk->rows = copy_;
+  log_index last = stored_state(at)->index;
+  for (const auto& [key, value] : copy_) last = std::max(last, index_of_log_key(key));
+  std::size_t kept = 0;
+  std::erase_if(acknowledged_, [&](const auto& one) { return one.second > last || (++kept, false); });
+  if (kept < acknowledged_in_copy_)
+    violate(fmt::format("the copy lacks {} of what was acknowledged before it", acknowledged_in_copy_ - kept));
+  std::erase_if(where_, [&](const auto& one) { return one.second > last; });
+  truth_.erase(truth_.upper_bound(last), truth_.end());
+  truth_tables_.clear();
+  std::vector<row> rows;
+  for (const auto& [index, entry] : truth_) {
+    rows.clear();
+    read_test_rows(entry.body, rows);
+    for (const auto& each : rows)
+      if (each.removed)
+        truth_tables_.erase(std::string(each.key));
+      else
+        truth_tables_[std::string(each.key)] = each.value;
+  }
+  start(1);
 }
 
 std::string simulated_cluster::describe() const {

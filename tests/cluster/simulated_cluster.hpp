@@ -5,6 +5,7 @@
 //   - a term has at most one leader;
 //   - an index holds the same entry on every replica that commits it, also again after a restart;
 //   - whatever a replica's tables hold is what the committed entries up to its applied index make of them;
+//   - so does what others read, at any moment: a view while an apply is under way in parts, the tables of a leader else;
 //   - an acknowledged proposal stands at its index, and every proposal stands at one index at most.
 #pragma once
 
@@ -30,7 +31,8 @@ struct packet {
 
 struct cluster_totals {
   std::uint64_t acknowledged = 0, commits = 0, elections = 0, crashes = 0, stops = 0, snapshots_installed = 0,
-                applies = 0, applies_with_append = 0, views_checked = 0, messages = 0;
+                applies = 0, applies_with_append = 0, views_checked = 0, messages = 0, trouble_in_parts = 0,
+                restores = 0;
   void operator+=(const cluster_totals& other);
 };
 
@@ -60,6 +62,12 @@ class simulated_cluster {
   // Proposes a body at `id`; the completion is checked and counted.
   void propose(node_id id, std::string body);
   void apply_now(node_id id);
+  // What it has on disk is an apply that is not whole yet.
+  bool in_parts(node_id id) const;
+  void meets_trouble_in_parts() { ++totals_.trouble_in_parts; }
+  // A single voter's disk as it is now, and the node as it starts from that copy: what was committed later is gone.
+  void keep_copy();
+  void restore_copy();
   std::deque<packet>& network() { return network_; }
   std::size_t size() const { return nodes_.size(); }
   // Empty network, ticks all around, messages in order: until all replicas agree, or `rounds` are over.
@@ -86,6 +94,7 @@ class simulated_cluster {
   std::uint64_t hash_after(log_index index) const;
   std::uint64_t hash_of_disk(node& at);
   void check_view(node& at);
+  std::optional<applied_state> stored_state(const node& at) const;
 
   settings settings_;
   manual_clock time_{instant{1'000'000}};
@@ -94,6 +103,8 @@ class simulated_cluster {
   std::map<log_index, truth_entry> truth_;
   std::map<std::string, std::string> truth_tables_;
   std::map<std::string, log_index, std::less<>> where_; // body → index
+  std::map<std::string, std::string, std::less<>> copy_;
+  std::size_t acknowledged_in_copy_ = 0;
   std::map<std::string, log_index> acknowledged_;
   std::map<log_term, node_id> leaders_;
   std::optional<std::string> violation_;

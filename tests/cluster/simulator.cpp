@@ -37,6 +37,8 @@ class driver {
   node_id any() { return 1 + below(cluster_.size()); }
 
   void turn() {
+    if (chance(30)) trouble_in_parts();
+    if (run_.nodes == 1 && run_.lmdb_folder.empty() && chance(200)) copies();
     const auto dice = below(1000);
     if (dice < 60)
       time_passes();
@@ -121,15 +123,17 @@ class driver {
     if (!cluster_.up(id)) cluster_.start(id);
   }
 
-  void disk_misbehaves() {
+  void disk_misbehaves() { disk_misbehaves(any()); }
+  void disk_misbehaves(node_id id) {
     if (!run_.lmdb_folder.empty()) return;
-    auto& disk = cluster_.disk(any());
-    switch (below(3)) {
+    auto& disk = cluster_.disk(id);
+    switch (below(4)) {
     case 0:
       disk.fails_after = below(4);
       disk.failed_commit_lands = chance(2);
       break;
     case 1: disk.full = true; break;
+    case 2: disk.gives_views = false; break;
     default: disk.full_unnoticed = true;
     }
   }
@@ -137,6 +141,26 @@ class driver {
   void disk_recovers() {
     auto& disk = cluster_.disk(any());
     disk.full = disk.full_unnoticed = false;
+    disk.gives_views = true;
+  }
+
+  // Between two parts of an apply.
+  void trouble_in_parts() {
+    const auto id = any();
+    if (!cluster_.up(id) || !cluster_.in_parts(id)) return;
+    cluster_.meets_trouble_in_parts();
+    switch (below(4)) {
+    case 0: return cluster_.crash(id);
+    case 1: return cluster_.apply_now(id);
+    default: disk_misbehaves(id);
+    }
+  }
+
+  void copies() {
+    if (chance(3))
+      cluster_.restore_copy();
+    else
+      cluster_.keep_copy();
   }
 
   void heal() {
@@ -144,6 +168,7 @@ class driver {
     for (node_id id = 1; id <= cluster_.size(); ++id) {
       auto& disk = cluster_.disk(id);
       disk.full = disk.full_unnoticed = false;
+      disk.gives_views = true;
       disk.fails_after.reset();
     }
   }

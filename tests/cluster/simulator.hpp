@@ -11,7 +11,7 @@ namespace mooring::cluster::testing {
 
 struct simulation {
   std::uint64_t seed = 1;
-  std::size_t nodes = 0; // 0: the seed chooses 3 or 5
+  std::size_t nodes = 0; // 0: the seed chooses 3 or 5. With one, disks are copied and restored as well
   int steps = 12000;
   rule_switches rules = {};
   std::string lmdb_folder = {};

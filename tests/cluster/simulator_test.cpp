@@ -29,6 +29,26 @@ TEST_CASE("random runs of three and five nodes keep every invariant") {
   CHECK(totals.snapshots_installed > 50);
   CHECK(totals.applies_with_append > 50);
   CHECK(totals.views_checked > 1'000);
+  CHECK(totals.trouble_in_parts > 1'000);
+  log::set_level(log::level::info);
+}
+
+TEST_CASE("random runs of a single voter, restored from copies of its disk, keep every invariant") {
+  log::set_level(log::level::off);
+  cluster_totals totals;
+  for (std::uint64_t seed = 700'000; seed < 700'100; ++seed) {
+    simulation run;
+    run.seed = seed;
+    run.nodes = 1;
+    const auto outcome = simulate(run);
+    CHECK_MESSAGE(!outcome.violation, "seed " << seed << ": " << outcome.violation.value_or(""));
+    totals += outcome.totals;
+  }
+  CHECK(totals.acknowledged > 20'000);
+  CHECK(totals.stops > 500);
+  CHECK(totals.views_checked > 1'000);
+  CHECK(totals.trouble_in_parts > 1'000);
+  CHECK(totals.restores > 500);
   log::set_level(log::level::info);
 }
 

@@ -1,6 +1,6 @@
 // cluster_simulator: many random runs of a simulated cluster, over our real raft_io and shard code.
 //
-//   cluster_simulator [--runs N] [--from SEED] [--seed SEED] [--nodes 3|5] [--steps N] [--threads N]
+//   cluster_simulator [--runs N] [--from SEED] [--seed SEED] [--nodes 1|3|5] [--steps N] [--threads N]
 //                     [--storage memory|lmdb] [--without clamp|barrier|pre-vote-term]
 //
 // Prints the seed of each run that breaks an invariant, and how to run it again. Exit code 1 when one did.
@@ -125,5 +125,7 @@ int main(int count, char** values) {
               "messages\n",
               number(totals.commits), number(totals.applies), number(totals.applies_with_append),
               number(totals.snapshots_installed), number(totals.messages));
+  std::printf("  %llu times trouble between the parts of an apply, %llu looks at what readers see, %llu restores\n",
+              number(totals.trouble_in_parts), number(totals.views_checked), number(totals.restores));
   return violations == 0 ? 0 : 1;
 }
