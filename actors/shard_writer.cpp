@@ -29,7 +29,10 @@ shard_writer_state::shard_writer_state(shard_writer_actor::pointer self, const s
                                directory.id(), around.time->now(), 0, caf::weak_actor_ptr{self->ctrl()}})),
       started_us_(around.time->monotonic_us()), directory_(std::move(directory)) {}
 
-shard_writer_state::~shard_writer_state() { setting_.access->withdraw(); }
+shard_writer_state::~shard_writer_state() {
+  setting_.access->withdraw();
+  setting_.counters->leading = false;
+}
 
 shard_writer_actor::behavior_type shard_writer_state::behavior() {
   auto options = setting_.shard;

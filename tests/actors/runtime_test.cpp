@@ -178,6 +178,9 @@ TEST_CASE("a writer that fails is started again once, although a thread at rest 
   for (int i = 0; i < 500 && who.alive(actors::actor_kind::tenant) > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   REQUIRE(who.alive(actors::actor_kind::tenant) == 0); // whom the news would wake
   REQUIRE(node.runtime->fail(node.one_of(actors::actor_kind::shard_writer, 0)));
+  std::string why_not;
+  for (int i = 0; i < 500 && node.runtime->is_ready(why_not); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  CHECK(why_not == "shard 0 is being loaded");
   std::string body;
   for (int attempt = 0; !has(body, "\"success\":true") && attempt < 100 && !node.fatal; ++attempt) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));

@@ -151,13 +151,19 @@ class small_node {
 
 inline bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
 
-// The ids of all entities that ann sees, page by page.
+// The ids of all entities that ann sees, page by page. While the shard is being loaded, it asks again.
 inline std::set<std::string> stored_ids(small_node& node) {
   std::set<std::string> out;
   std::size_t entities = 0;
   std::string since;
   for (bool more = true; more;) {
-    const auto body = node.ask("{ changes(first: 1000" + since + ") { cursor hasMore entities { entityId } } }").get();
+    const auto page_of = [&] { return node.ask("{ changes(first: 1000" + since + ") { cursor hasMore entities { entityId } } }").get(); };
+    auto body = page_of();
+    for (int attempt = 0; has(body, "\"retryable\":true") && attempt < 500; ++attempt) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      body = page_of();
+    }
+    REQUIRE_FALSE(has(body, "\"errors\""));
     json_parser parser;
     const auto parsed = parser.parse(body);
     REQUIRE(parsed.ok());
