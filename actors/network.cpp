@@ -179,15 +179,26 @@ void network_state::down(const caf::down_msg& message) {
     } else {
       log::warning("request {:x}: in doubt: the actor it was with failed: {}", request->request_id,
                    caf::to_string(message.reason));
-      request->answer = error{error_code::unavailable, "the outcome is not known: retry with the same key", {}, 100};
-      request->device = nullptr;
-      request->tenant = nullptr;
-      finish(std::move(request));
+      // The request itself may still be with another actor, on another thread.
+      auto filed = work_->commands.extract(request->id);
+      if (filed.empty()) continue;
+      ++work_->answered;
+      filed.mapped().done(error{error_code::unavailable, "the outcome is not known: retry with the same key", {}, 100});
     }
   }
-  for (auto& request : queries) {
-    work_->queries[request->id].sent_to = 0;
-    request->tenant = nullptr;
+  for (const auto& asked : queries) {
+    const auto filed = work_->queries.find(asked->id);
+    if (filed == work_->queries.end()) continue;
+    // A reader may be at it: it is asked anew with a request of its own, and the first answer counts.
+    auto request = std::make_shared<query_request>();
+    request->id = asked->id;
+    request->request_id = asked->request_id;
+    request->who = asked->who;
+    request->what = asked->what;
+    request->watch = asked->watch;
+    request->reply_to = asked->reply_to;
+    filed->second.request = request;
+    filed->second.sent_to = 0;
     const auto& directory = directories_[storage::shard_of_tenant(request->who.tenant, shards)];
     self_->send(directory, route_query{std::move(request)});
   }

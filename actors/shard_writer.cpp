@@ -19,6 +19,8 @@ namespace {
 constexpr std::int64_t sweep_round_us = 3'600'000'000;
 constexpr int tenants_per_tick = 8;
 constexpr int open_tries = 1'000; // 10 s
+// What a tenant had sent before it heard that its batches were lost has come by then.
+constexpr std::int64_t lost_for_us = 300'000'000;
 
 } // namespace
 
@@ -86,8 +88,10 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
 void shard_writer_state::add(batch_group& what) {
   // First, because it decides whose batches are dropped.
   if (!group_.empty() && group_.size() + what.batches.size() > around_.settings.group_bytes_max) flush();
-  if (!lost_.empty() || !refused_.empty())
-    what.remove_if([&](const tenant_actor& one) { return lost_.contains(one.id()) || refused_.contains(one.id()); });
+  if (!lost_.empty() || !lost_before_.empty() || !refused_.empty())
+    what.remove_if([&](const tenant_actor& one) {
+      return lost_.contains(one.id()) || lost_before_.contains(one.id()) || refused_.contains(one.id());
+    });
   if (what.last.empty()) return;
   if (group_.empty())
     group_ = std::move(what.batches);
@@ -251,7 +255,10 @@ void shard_writer_state::tick() {
   if (stats.apply_blocked)
     for (const auto& tenant : settling_)
       self_->send(tenant, apply_blocked{{error_code::storage_full, "the disk has no room left at all", {}, 1'000}});
-  if (lost_.size() > 100'000) lost_.clear(); // their mailboxes have long been worked off
+  if (const auto now = around_.time->monotonic_us(); now - lost_from_us_ > lost_for_us) {
+    lost_from_us_ = now;
+    lost_before_ = std::exchange(lost_, {});
+  }
   find_tenants_to_sweep();
   schedule_tick();
 }

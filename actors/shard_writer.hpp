@@ -102,7 +102,8 @@ class shard_writer_state final : cluster::shard_observer {
   bool flush_sent_ = false;
   std::deque<committed_group> unapplied_;
   std::unordered_set<caf::actor_id> refused_; // tenant actors whose batches are dropped until they heard why
-  std::unordered_set<caf::actor_id> lost_;    // … are dropped for ever
+  std::unordered_set<caf::actor_id> lost_, lost_before_; // … are dropped for ever; of the last minutes
+  std::int64_t lost_from_us_ = 0;                         // since when they are gathered in lost_
   std::int64_t warn_full_at_us_ = 0;          // refusals are logged now and then
   std::vector<tenant_actor> settling_;
   cluster::log_index applied_to_tell_ = 0;
