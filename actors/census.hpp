@@ -32,7 +32,7 @@ class census {
     std::string name;         // "tenant acme", "device acme/phone-7"
     std::uint64_t supervisor; // CAF's id, 0: the node
     instant since;
-    std::uint32_t restarts;   // of this name before this one
+    std::uint32_t restarts; // of this name before this one
     caf::weak_actor_ptr handle = {};
   };
 
@@ -40,7 +40,10 @@ class census {
   class stay {
    public:
     stay() = default;
-    stay(census* in, actor_kind kind, std::uint64_t id) : in_(in), kind_(kind), id_(id) {}
+    stay(census* in, actor_kind kind, std::uint64_t id)
+        : in_(in)
+        , kind_(kind)
+        , id_(id) {}
     stay(stay&& other) noexcept { *this = std::move(other); }
     stay& operator=(stay&& other) noexcept;
     ~stay();

@@ -6,12 +6,16 @@
 
 namespace mooring::actors {
 
-device_state::device_state(device_actor::pointer self, const surroundings& around, const std::string& tenant_name,
-                           std::string id, tenant_actor tenant, std::uint32_t restarts)
-    : self_(self), around_(around), id_(std::move(id)), tenant_(std::move(tenant)),
-      stay_(around.who->enter(
-          {actor_kind::device, self->id(), tenant_name + "/" + id_, tenant_.id(), around.time->now(), restarts, caf::weak_actor_ptr{self->ctrl()}})),
-      started_us_(around.time->monotonic_us()) {}
+device_state::device_state(device_actor::pointer self, const surroundings& around,
+                           const std::string& tenant_name, std::string id, tenant_actor tenant,
+                           std::uint32_t restarts)
+    : self_(self)
+    , around_(around)
+    , id_(std::move(id))
+    , tenant_(std::move(tenant))
+    , stay_(around.who->enter({actor_kind::device, self->id(), tenant_name + "/" + id_, tenant_.id(),
+                               around.time->now(), restarts, caf::weak_actor_ptr{self->ctrl()}}))
+    , started_us_(around.time->monotonic_us()) {}
 
 device_actor::behavior_type device_state::behavior() {
   return {
@@ -29,7 +33,8 @@ void device_state::take(command_ptr request) {
     waiting_.push_back(std::move(request));
     return;
   }
-  request->answer = error{error_code::unavailable, "too many requests of this device wait for their turn", {}, 1'000};
+  request->answer =
+      error{error_code::unavailable, "too many requests of this device wait for their turn", {}, 1'000};
   const auto to = request->reply_to;
   self_->send(to, command_done{std::move(request)});
 }

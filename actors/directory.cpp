@@ -10,16 +10,21 @@
 
 namespace mooring::actors {
 
-directory_state::directory_state(directory_actor::pointer self, const surroundings& around, directory_setting setting)
-    : self_(self), around_(around), setting_(std::move(setting)),
-      stay_(around.who->enter({actor_kind::directory, self->id(), fmt::format("directory of shard {}", setting_.writer.number),
-                               0, around.time->now(), 0, caf::weak_actor_ptr{self->ctrl()}})),
-      started_us_(around.time->monotonic_us()) {}
+directory_state::directory_state(directory_actor::pointer self, const surroundings& around,
+                                 directory_setting setting)
+    : self_(self)
+    , around_(around)
+    , setting_(std::move(setting))
+    , stay_(around.who->enter({actor_kind::directory, self->id(),
+                               fmt::format("directory of shard {}", setting_.writer.number), 0,
+                               around.time->now(), 0, caf::weak_actor_ptr{self->ctrl()}}))
+    , started_us_(around.time->monotonic_us()) {}
 
 directory_actor::behavior_type directory_state::behavior() {
   self_->set_down_handler([this](const caf::down_msg& message) { down(message); });
   start_writer();
-  self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms), housekeeping_tick{});
+  self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms),
+                      housekeeping_tick{});
   return {
       [this](route_command& message) {
         const auto tenant = message.request->who.tenant;
@@ -53,7 +58,10 @@ result<tenant_actor> directory_state::tenant_of(const std::string& name) {
   if (entry.actor) return entry.actor;
   const auto now = around_.time->monotonic_us();
   if (now < entry.not_before_us)
-    return error{error_code::unavailable, "the tenant is being started again", {}, (entry.not_before_us - now) / 1000 + 1};
+    return error{error_code::unavailable,
+                 "the tenant is being started again",
+                 {},
+                 (entry.not_before_us - now) / 1000 + 1};
   const auto& dwelling = setting_.dwellings[hash64(name, 7) % setting_.dwellings.size()];
   tenant_setting setting;
   setting.where = dwelling.where;
@@ -63,7 +71,8 @@ result<tenant_actor> directory_state::tenant_of(const std::string& name) {
   setting.writer = writer_;
   setting.readers = setting_.readers;
   entry.actor = spawn_pinned<tenant_state, tenant_actor>(self_->home_system(), *dwelling.where, around_, name,
-                                                        std::move(setting), entry.restarts.count(), entry.settle_first);
+                                                         std::move(setting), entry.restarts.count(),
+                                                         entry.settle_first);
   names_[entry.actor.id()] = name;
   self_->monitor(entry.actor);
   return entry.actor;
@@ -127,14 +136,17 @@ void directory_state::down(const caf::down_msg& message) {
     log::error("shard {}: its writer failed: {}", setting_.writer.number, caf::to_string(message.reason));
     around_.who->count_restart(actor_kind::shard_writer);
     if (!writer_restarts_.allow(around_.time->monotonic_us(), around_.settings)) {
-      self_->quit(caf::make_error(caf::sec::runtime_error,
-                                  fmt::format("the writer of shard {} failed too often", setting_.writer.number)));
+      self_->quit(
+          caf::make_error(caf::sec::runtime_error,
+                          fmt::format("the writer of shard {} failed too often", setting_.writer.number)));
       return;
     }
     // Its tenants hold its handle and sent it what nobody knows the outcome of: they end, their successors settle.
     for (auto& [name, entry] : tenants_) {
       entry.settle_first = true;
-      if (entry.actor) self_->send(entry.actor, batches_lost{{error_code::unavailable, "the shard is being loaded", {}, 500}});
+      if (entry.actor)
+        self_->send(entry.actor,
+                    batches_lost{{error_code::unavailable, "the shard is being loaded", {}, 500}});
     }
     start_writer();
     return;
@@ -144,18 +156,21 @@ void directory_state::down(const caf::down_msg& message) {
   const auto tenant = name->second;
   names_.erase(name);
   const auto entry = tenants_.find(tenant);
-  if (entry == tenants_.end() || !entry->second.actor || entry->second.actor.address() != message.source) return;
+  if (entry == tenants_.end() || !entry->second.actor || entry->second.actor.address() != message.source)
+    return;
   auto& ended = entry->second;
   ended.actor = nullptr;
   ended.let_go = false;
   const auto held = std::exchange(ended.held, {});
   if (message.reason) ended.settle_first = true; // an idle one ends without
-  if (message.reason && message.reason != caf::exit_reason::user_shutdown) { // which says that batches were lost
+  if (message.reason &&
+      message.reason != caf::exit_reason::user_shutdown) { // which says that batches were lost
     around_.who->count_restart(actor_kind::tenant);
     log::error("tenant {}: failed: {}", tenant, caf::to_string(message.reason));
     const auto now = around_.time->monotonic_us();
     if (!ended.restarts.allow(now, around_.settings)) {
-      self_->quit(caf::make_error(caf::sec::runtime_error, fmt::format("tenant {} failed too often", tenant)));
+      self_->quit(
+          caf::make_error(caf::sec::runtime_error, fmt::format("tenant {} failed too often", tenant)));
       return;
     }
     const auto failures = std::min<std::uint32_t>(ended.restarts.count(), 8);
@@ -169,7 +184,8 @@ void directory_state::down(const caf::down_msg& message) {
 void directory_state::housekeeping() {
   for (auto& [name, entry] : tenants_)
     if (entry.actor) self_->send(entry.actor, housekeeping_tick{});
-  self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms), housekeeping_tick{});
+  self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms),
+                      housekeeping_tick{});
 }
 
 inspect_answer directory_state::inspect() const {

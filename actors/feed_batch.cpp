@@ -9,7 +9,8 @@ namespace {
 
 class name_finder {
  public:
-  explicit name_finder(sync::store& in) : in_(in) {}
+  explicit name_finder(sync::store& in)
+      : in_(in) {}
   std::shared_ptr<const std::string> of_device(sync::device_number number) {
     if (!device_ || number != device_number_) {
       const auto found = in_.find_device(number);

@@ -50,14 +50,16 @@ std::string body_of(const surroundings& around, const graphql::event_writer& wri
 
 // An event of the tail or of a page, and what was written of it.
 struct feed_hub::told_event {
-  const sync::feed_event* is = nullptr; // of the batch or page
-  graphql::resolved value;              // made at the first writing
+  const sync::feed_event* is = nullptr;                  // of the batch or page
+  graphql::resolved value;                               // made at the first writing
   std::vector<std::pair<digest128, std::string>> bodies; // by shape
 
-  const std::string& body_for(const graphql::event_writer& writer, const std::string& tenant, const surroundings& around) {
+  const std::string& body_for(const graphql::event_writer& writer, const std::string& tenant,
+                              const surroundings& around) {
     for (const auto& [shape, body] : bodies)
       if (shape == writer.shape()) return body;
-    if (bodies.empty()) value = graphql::resolved::of<api::sync_event>(api::to_event(tenant, *is, around.time->now()));
+    if (bodies.empty())
+      value = graphql::resolved::of<api::sync_event>(api::to_event(tenant, *is, around.time->now()));
     count_written(around);
     return bodies.emplace_back(writer.shape(), writer.write(value)).second;
   }
@@ -70,15 +72,16 @@ struct feed_hub::topic {
   };
 
   std::string tenant;
-  std::uint64_t epoch = 1;      // grows when the tenant ends: what was asked before says nothing about what is told now
-  bool is_told = false;         // `head` and the tail are known
+  // grows when the tenant ends: what was asked before says nothing about what is told now
+  std::uint64_t epoch = 1;
+  bool is_told = false; // `head` and the tail are known
   std::deque<told_batch> tail;
   std::size_t tail_bytes = 0;
   sync::position tail_from = 0; // everything after it, up to head, is in the tail
   sync::position head = 0;
   std::unordered_map<std::string, sync::position> newest; // of what is in the tail
   std::vector<subscription_ptr> all;
-  std::unordered_multimap<std::string_view, subscription*> of_device; // all, by device_id
+  std::unordered_multimap<std::string_view, subscription*> of_device;           // all, by device_id
   std::unordered_map<sync::user_number, std::vector<subscription_ptr>> present; // live and held ones, by user
   std::unordered_map<sync::user_number, sync::push_budget> budgets;
   std::size_t budgets_max = 64; // then those that count nothing any more are dropped
@@ -95,10 +98,14 @@ class feed_hub::subscription {
  public:
   enum class state : std::uint8_t { new_, behind, live, held, ended };
 
-  subscription(feed_hub& hub_, topic& on_, api::origin from_, std::string device_id_, std::optional<sync::position> after_,
-               std::shared_ptr<const graphql::event_writer> writer_)
-      : hub(&hub_), on(&on_), from(std::move(from_)), device_id(std::move(device_id_)), after(after_),
-        writer(std::move(writer_)) {}
+  subscription(feed_hub& hub_, topic& on_, api::origin from_, std::string device_id_,
+               std::optional<sync::position> after_, std::shared_ptr<const graphql::event_writer> writer_)
+      : hub(&hub_)
+      , on(&on_)
+      , from(std::move(from_))
+      , device_id(std::move(device_id_))
+      , after(after_)
+      , writer(std::move(writer_)) {}
 
   bool sees(const sync::feed_event& event) const {
     if (!sync::is_meant_for(event.slot, viewer, device)) return false;
@@ -125,9 +132,9 @@ class feed_hub::subscription {
   sync::user_number viewer = 0;
   sync::device_number device = 0;
   std::vector<sync::push_setting> push;
-  sync::position at = 0;              // sent, or left out, up to here; of a live one: at least
+  sync::position at = 0; // sent, or left out, up to here; of a live one: at least
   sync::pacing pacing;
-  sync::waiting held;                 // what waits while it is held
+  sync::waiting held; // what waits while it is held
   std::int64_t held_until_us = 0;
   // The page that is being sent. Dropped when the socket has no room: it is read again.
   std::unique_ptr<sync::feed_page> page;
@@ -172,7 +179,8 @@ sync::push_budget& feed_hub::topic::budget_of(sync::user_number user, std::int64
 // What the network layer holds of a subscription; its end is the subscription's.
 class feed_hub::source final : public net::event_source {
  public:
-  explicit source(subscription_ptr one) : one_(std::move(one)) {}
+  explicit source(subscription_ptr one)
+      : one_(std::move(one)) {}
   ~source() override {
     if (one_->hub != nullptr) one_->hub->leave(one_);
   }
@@ -190,7 +198,9 @@ class feed_hub::source final : public net::event_source {
 
 // ── listening ──
 
-feed_hub::feed_hub(feed_reading& reading, const surroundings& around) : reading_(reading), around_(around) {}
+feed_hub::feed_hub(feed_reading& reading, const surroundings& around)
+    : reading_(reading)
+    , around_(around) {}
 
 feed_hub::~feed_hub() {
   for (auto& [tenant, in] : topics_)
@@ -239,7 +249,8 @@ void feed_hub::leave(const subscription_ptr& one) {
 void feed_hub::fail(const subscription_ptr& one, const error& why) {
   if (one->sink == nullptr) return;
   auto& sink = *std::exchange(one->sink, nullptr);
-  sink.fail(graphql::engine::error_body(why, one->from.request_id)); // ends the operation, and with it the source
+  sink.fail(
+      graphql::engine::error_body(why, one->from.request_id)); // ends the operation, and with it the source
 }
 
 // ── sending ──
@@ -253,7 +264,8 @@ void feed_hub::pump(const subscription_ptr& one) {
   if (one->pumping) return;
   if (telling_) return fell_.push_back(one);
   one->pumping = true;
-  while (one->is == subscription::state::behind && one->sink != nullptr && !one->fetching && !one->waits_for_page) {
+  while (one->is == subscription::state::behind && one->sink != nullptr && !one->fetching &&
+         !one->waits_for_page) {
     if (!one->sink->has_room()) {
       if (std::exchange(one->page, nullptr)) page_gone();
       break; // resume() goes on
@@ -291,7 +303,8 @@ bool feed_hub::send_tail(const subscription_ptr& one) {
     for (auto& event : batch->events) {
       if (event.is->slot.at <= one->at || !one->sees(*event.is)) continue;
       const auto newest = in.newest.find(identity_of(event.is->slot));
-      if (newest != in.newest.end() && newest->second > event.is->slot.at) continue; // sent once, as the newest
+      if (newest != in.newest.end() && newest->second > event.is->slot.at)
+        continue; // sent once, as the newest
       if (!one->sink->has_room()) return true;
       send(one, event);
       if (one->sink == nullptr) return true;
@@ -305,7 +318,8 @@ void feed_hub::become_live(const subscription_ptr& one) {
   one->is = subscription::state::live;
   one->on->is_present(one);
   if (std::exchange(one->caught_up, true)) return;
-  one->sink->next(body_of(around_, *one->writer, api::caught_up(one->on->tenant, one->at, around_.time->now())));
+  one->sink->next(
+      body_of(around_, *one->writer, api::caught_up(one->on->tenant, one->at, around_.time->now())));
 }
 
 void feed_hub::fall_behind(const subscription_ptr& one, sync::position at) {
@@ -327,13 +341,14 @@ void feed_hub::fetch(const subscription_ptr& one) {
   ++pages_;
   one->fetching = true;
   const bool is_first = one->viewer == 0;
-  reading_.read_feed(one->from, {one->device_id, is_first ? one->after : std::optional(one->at)},
-                     [this, held = std::weak_ptr(one), epoch = one->on->epoch](result<sync::query_answer> answer) {
-                       if (const auto still = held.lock(); still && still->hub != nullptr)
-                         fetched(still, epoch, std::move(answer));
-                       else
-                         page_gone();
-                     });
+  reading_.read_feed(
+      one->from, {one->device_id, is_first ? one->after : std::optional(one->at)},
+      [this, held = std::weak_ptr(one), epoch = one->on->epoch](result<sync::query_answer> answer) {
+        if (const auto still = held.lock(); still && still->hub != nullptr)
+          fetched(still, epoch, std::move(answer));
+        else
+          page_gone();
+      });
 }
 
 void feed_hub::page_gone() {
@@ -371,7 +386,8 @@ void feed_hub::fetched(const subscription_ptr& one, std::uint64_t epoch, result<
     one->at = page->upto;
     page_gone();
     if (one->sink == nullptr) return;
-    one->sink->next(body_of(around_, *one->writer, api::resync_required(in.tenant, page->upto, around_.time->now())));
+    one->sink->next(
+        body_of(around_, *one->writer, api::resync_required(in.tenant, page->upto, around_.time->now())));
     return pump(one);
   }
   const bool at_head = !page->has_more && epoch == in.epoch;
@@ -554,7 +570,8 @@ void feed_hub::on_time() {
 // A device's push settings changed, or it was deactivated.
 void feed_hub::changed(topic& in, const sync::device& device) {
   std::vector<subscription_ptr> of_it; // what follows may end some
-  for (auto [at, end] = in.of_device.equal_range(device.id); at != end; ++at) of_it.push_back(in.all[at->second->place]);
+  for (auto [at, end] = in.of_device.equal_range(device.id); at != end; ++at)
+    of_it.push_back(in.all[at->second->place]);
   for (const auto& one : of_it) {
     if (one->hub == nullptr) continue;
     if (one->fetching) one->outdated = true;

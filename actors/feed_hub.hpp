@@ -108,8 +108,8 @@ class feed_hub {
   feed_reading& reading_;
   const surroundings& around_;
   std::unordered_map<std::string, std::unique_ptr<topic>> topics_;
-  std::deque<std::weak_ptr<subscription>> want_page_; // until fewer pages are in memory
-  std::size_t pages_ = 0;                             // asked for, or being sent
+  std::deque<std::weak_ptr<subscription>> want_page_;        // until fewer pages are in memory
+  std::size_t pages_ = 0;                                    // asked for, or being sent
   std::set<std::pair<std::int64_t, subscription_ptr>> held_; // by the time when they are let go
   std::int64_t wakes_us_ = sync::pace::never_us;             // when on_time was asked for
   std::size_t count_ = 0;

@@ -25,7 +25,8 @@ class home final : public caf::execution_unit {
  public:
   using post_function = std::function<void(std::function<void()>)>;
 
-  explicit home(caf::actor_system& system) : caf::execution_unit(&system) {}
+  explicit home(caf::actor_system& system)
+      : caf::execution_unit(&system) {}
 
   // `post` runs a function on the home's thread, soon. Jobs that came before wait for this call.
   void attach(post_function post);
@@ -52,8 +53,8 @@ class home final : public caf::execution_unit {
  private:
   std::vector<std::function<void()>> at_rest_;
   std::atomic<std::thread::id> owner_{};
-  bool running_ = false;               // own thread only
-  std::deque<caf::resumable*> local_;  // own thread only
+  bool running_ = false;              // own thread only
+  std::deque<caf::resumable*> local_; // own thread only
   std::mutex mutex_;
   std::vector<caf::resumable*> remote_;
   post_function post_;                 // under mutex_; empty: nobody to ask, the jobs wait

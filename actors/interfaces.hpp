@@ -21,8 +21,7 @@ using device_actor = caf::typed_actor<
     // The tenant has answered the command that was running.
     caf::reacts_to<command_decided>,
     // Idle? Then end, else say goes_on.
-    caf::reacts_to<stop_if_idle>,
-    caf::replies_to<inspect_request>::with<inspect_answer>>;
+    caf::reacts_to<stop_if_idle>, caf::replies_to<inspect_request>::with<inspect_answer>>;
 
 // One tenant: decides versions, owns entities, conflicts, policies and the feed. Supervises its devices.
 using tenant_actor = caf::typed_actor<
@@ -33,68 +32,62 @@ using tenant_actor = caf::typed_actor<
     // A query: goes to a reader when everything acknowledged is in the tables.
     caf::reacts_to<tenant_query>,
     // A network thread whose last subscription of this tenant ended.
-    caf::reacts_to<leave_feed>,
-    caf::reacts_to<batches_committed>, caf::reacts_to<batches_applied>,
+    caf::reacts_to<leave_feed>, caf::reacts_to<batches_committed>, caf::reacts_to<batches_applied>,
     caf::reacts_to<batches_refused>, caf::reacts_to<batches_lost>, caf::reacts_to<apply_blocked>,
     caf::reacts_to<tenant_settled>,
     // Look for devices, and for oneself, that may stop; remove what expired.
     caf::reacts_to<housekeeping_tick>, caf::reacts_to<stop_granted>, caf::reacts_to<sweep_rows>,
     // A device that was asked to stop has work.
-    caf::reacts_to<goes_on>,
-    caf::replies_to<inspect_request>::with<inspect_answer>>;
+    caf::reacts_to<goes_on>, caf::replies_to<inspect_request>::with<inspect_answer>>;
 
 // Owns a shard: the only kind that blocks. Gathers batches into raft entries, commits them, applies them.
 using shard_writer_actor = caf::typed_actor<
     caf::reacts_to<commit_group>, caf::reacts_to<flush_group>, caf::reacts_to<refusal_heard>,
     // Bring the tables up to date with the log; whoever waits hears batches_applied or apply_blocked.
-    caf::reacts_to<apply_now>,
-    caf::reacts_to<settle_tenant>,
-    caf::reacts_to<housekeeping_tick>,
+    caf::reacts_to<apply_now>, caf::reacts_to<settle_tenant>, caf::reacts_to<housekeeping_tick>,
     caf::replies_to<inspect_request>::with<inspect_answer>>;
 
 // Knows the tenants of one shard, starts them on demand, supervises them and the writer.
-using directory_actor = caf::typed_actor<
-    caf::reacts_to<route_command>, caf::reacts_to<route_query>,
-    caf::reacts_to<housekeeping_tick>, caf::reacts_to<tenant_found>,
-    // A tenant is idle and asks to end; or was let go, and got work before it heard of it.
-    caf::reacts_to<may_stop>, caf::reacts_to<goes_on>,
-    caf::replies_to<inspect_request>::with<inspect_answer>>;
+using directory_actor =
+    caf::typed_actor<caf::reacts_to<route_command>, caf::reacts_to<route_query>,
+                     caf::reacts_to<housekeeping_tick>, caf::reacts_to<tenant_found>,
+                     // A tenant is idle and asks to end; or was let go, and got work before it heard of it.
+                     caf::reacts_to<may_stop>, caf::reacts_to<goes_on>,
+                     caf::replies_to<inspect_request>::with<inspect_answer>>;
 
 // One per network thread: where answers come back.
-using network_actor = caf::typed_actor<
-    caf::reacts_to<command_done>, caf::reacts_to<query_done>,
-    // For the subscriptions of this thread.
-    caf::reacts_to<feed_moved>, caf::reacts_to<wake_hub>,
-    // Requests that nobody answered in time.
-    caf::reacts_to<housekeeping_tick>,
-    caf::replies_to<inspect_request>::with<inspect_answer>>;
+using network_actor = caf::typed_actor<caf::reacts_to<command_done>, caf::reacts_to<query_done>,
+                                       // For the subscriptions of this thread.
+                                       caf::reacts_to<feed_moved>, caf::reacts_to<wake_hub>,
+                                       // Requests that nobody answered in time.
+                                       caf::reacts_to<housekeeping_tick>,
+                                       caf::replies_to<inspect_request>::with<inspect_answer>>;
 
 // Answers queries from a snapshot, on the pool.
-using reader_actor = caf::typed_actor<
-    caf::reacts_to<run_query>,
-    caf::replies_to<inspect_request>::with<inspect_answer>>;
+using reader_actor =
+    caf::typed_actor<caf::reacts_to<run_query>, caf::replies_to<inspect_request>::with<inspect_answer>>;
 
 // A command on its way. Each stage fills in its part; nobody reads it while another works on it.
 struct command_request {
-  std::uint64_t id = 0;              // of the network actor's table
-  std::uint64_t request_id = 0;      // what the client and the log call it
+  std::uint64_t id = 0;         // of the network actor's table
+  std::uint64_t request_id = 0; // what the client and the log call it
   sync::caller who;
-  std::string device_id;             // empty: the command is nobody's device's
+  std::string device_id; // empty: the command is nobody's device's
   api::command what;
-  std::int64_t arrived_us = 0;       // monotonic
+  std::int64_t arrived_us = 0; // monotonic
   network_actor reply_to;
-  device_actor device;               // set when it went through one; the network actor keeps it for the next command
-  tenant_actor tenant;               // likewise
+  device_actor device; // set when it went through one; the network actor keeps it for the next command
+  tenant_actor tenant; // likewise
   result<api::command_answer> answer = error{error_code::internal, "no answer"};
 };
 
 // One committed batch as subscriptions see it, with names resolved. Shared by all network threads that watch.
 struct feed_batch {
   std::string tenant;
-  sync::position from = 0, upto = 0;       // the feed's head before and after
-  std::vector<sync::feed_event> events;    // ascending positions
-  std::vector<sync::device> devices;       // whose settings changed, or that were deactivated
-  std::size_t bytes = 0;                   // about what it holds
+  sync::position from = 0, upto = 0;    // the feed's head before and after
+  std::vector<sync::feed_event> events; // ascending positions
+  std::vector<sync::device> devices;    // whose settings changed, or that were deactivated
+  std::size_t bytes = 0;                // about what it holds
 };
 
 // Batches on their way to the shard's log.
@@ -140,7 +133,7 @@ struct query_request {
   std::uint64_t request_id = 0;
   sync::caller who;
   sync::query what;
-  bool watch = false;                // from now on, tell reply_to what is committed (feed_moved)
+  bool watch = false; // from now on, tell reply_to what is committed (feed_moved)
   network_actor reply_to;
   tenant_actor tenant;
   result<sync::query_answer> answer = error{error_code::internal, "no answer"};

@@ -30,51 +30,90 @@ using feed_batch_ptr = std::shared_ptr<const feed_batch>;
 using group_ptr = std::shared_ptr<batch_group>;
 
 // ── requests ──
-struct command_decided { command_ptr request; };  // tenant → device: the next one may come
-struct command_done { command_ptr request; };     // tenant, device or directory → network: the answer is in it
-struct query_done { query_ptr request; };         // reader or tenant → network
-struct route_command { command_ptr request; };    // network → directory: no handle known yet
-struct route_query { query_ptr request; };
-struct tenant_command { command_ptr request; };   // network or directory → tenant: start the device if there is one
-struct tenant_query { query_ptr request; };       // network or directory → tenant
-struct device_command { command_ptr request; };   // network or tenant → device
-struct decide_command { command_ptr request; };   // device → tenant: its turn has come
-struct run_query { query_ptr request; };          // tenant → reader: everything acknowledged is in the tables
+struct command_decided {
+  command_ptr request;
+}; // tenant → device: the next one may come
+struct command_done {
+  command_ptr request;
+}; // tenant, device or directory → network: the answer is in it
+struct query_done {
+  query_ptr request;
+}; // reader or tenant → network
+struct route_command {
+  command_ptr request;
+}; // network → directory: no handle known yet
+struct route_query {
+  query_ptr request;
+};
+struct tenant_command {
+  command_ptr request;
+}; // network or directory → tenant: start the device if there is one
+struct tenant_query {
+  query_ptr request;
+}; // network or directory → tenant
+struct device_command {
+  command_ptr request;
+}; // network or tenant → device
+struct decide_command {
+  command_ptr request;
+}; // device → tenant: its turn has come
+struct run_query {
+  query_ptr request;
+}; // tenant → reader: everything acknowledged is in the tables
 
 // ── commits ──
-struct commit_group { group_ptr group; }; // outbox → shard writer: what the tenants of one home decided in one turn
-struct batches_committed { std::uint64_t upto = 0; };  // writer → tenant: durable
-struct batches_applied { std::uint64_t upto = 0; };    // writer → tenant: to be read in the tables
+struct commit_group {
+  group_ptr group;
+}; // outbox → shard writer: what the tenants of one home decided in one turn
+struct batches_committed {
+  std::uint64_t upto = 0;
+}; // writer → tenant: durable
+struct batches_applied {
+  std::uint64_t upto = 0;
+}; // writer → tenant: to be read in the tables
 // writer → tenant: what was sent and not committed is not stored and will not be: the disk is full. Later batches of this
 // tenant actor may rest on these, so they are dropped unseen until `refusal_heard`; the tenant goes on from before them.
-struct batches_refused { error why; };
-struct refusal_heard {};      // tenant → writer, behind all that was sent before: what follows rests on what is stored
+struct batches_refused {
+  error why;
+};
+struct refusal_heard {
+}; // tenant → writer, behind all that was sent before: what follows rests on what is stored
 // writer → tenant: what was sent and not committed is in doubt: the shard was loaded anew, and nobody knows. Later batches
 // of this tenant actor are dropped: the tenant ends, and its successor begins with what is stored.
-struct batches_lost { error why; };
-struct apply_now {};          // tenant → writer: readers wait
+struct batches_lost {
+  error why;
+};
+struct apply_now {}; // tenant → writer: readers wait
 // writer → tenant that asked for apply_now or settle_tenant: not now, the disk has no room left at all. The writer tries
 // again by itself, and who still waits is told again.
-struct apply_blocked { error why; };
-struct settle_tenant {};      // tenant → writer, after a restart: tell me when all that was sent before is applied
-struct tenant_settled {};     // writer → tenant
+struct apply_blocked {
+  error why;
+};
+struct settle_tenant {}; // tenant → writer, after a restart: tell me when all that was sent before is applied
+struct tenant_settled {}; // writer → tenant
 
 // ── pushes ──
-struct feed_moved { feed_batch_ptr batch; };  // tenant → the network actors that watch its feed, in the order of the commits
-struct leave_feed {};                         // network → tenant: nobody here listens any more
-struct wake_hub {};                           // network → itself: what was held back is due
+struct feed_moved {
+  feed_batch_ptr batch;
+};                    // tenant → the network actors that watch its feed, in the order of the commits
+struct leave_feed {}; // network → tenant: nobody here listens any more
+struct wake_hub {};   // network → itself: what was held back is due
 
 // ── housekeeping ──
-struct housekeeping_tick {};  // directory → tenants → devices, on a timer; writer → itself
-struct tenant_found { std::string tenant; };  // writer → directory: this tenant's old rows are due for sweeping
-struct sweep_rows {};         // directory → tenant, and the tenant to itself: the next stretch of old rows
-struct flush_group {};        // writer → itself, behind all batches that wait
-struct may_stop {};           // tenant → directory: I am idle
-struct stop_granted {};       // directory → tenant: end, or say goes_on; nothing new comes through me until then
-struct goes_on {};            // tenant → directory, device → tenant, instead of ending: work came meanwhile
-struct stop_if_idle {};       // tenant → device: likewise
-struct inspect_request {};    // anybody → anybody: what are you doing?
-struct inspect_answer { std::string document; }; // a mooring::document: kind, id, uptime_ms, counters, state
+struct housekeeping_tick {}; // directory → tenants → devices, on a timer; writer → itself
+struct tenant_found {
+  std::string tenant;
+};                      // writer → directory: this tenant's old rows are due for sweeping
+struct sweep_rows {};   // directory → tenant, and the tenant to itself: the next stretch of old rows
+struct flush_group {};  // writer → itself, behind all batches that wait
+struct may_stop {};     // tenant → directory: I am idle
+struct stop_granted {}; // directory → tenant: end, or say goes_on; nothing new comes through me until then
+struct goes_on {};      // tenant → directory, device → tenant, instead of ending: work came meanwhile
+struct stop_if_idle {}; // tenant → device: likewise
+struct inspect_request {}; // anybody → anybody: what are you doing?
+struct inspect_answer {
+  std::string document;
+}; // a mooring::document: kind, id, uptime_ms, counters, state
 
 } // namespace mooring::actors
 

@@ -18,7 +18,7 @@ namespace mooring::actors {
 
 namespace {
 
-constexpr std::size_t late_told_max = 10; // lines a second
+constexpr std::size_t late_told_max = 10;       // lines a second
 constexpr std::uint16_t close_forbidden = 4403; // domain.md, "Limits"
 
 // What one network thread has under way. Owned by the gateway; the actor holds it too.
@@ -79,15 +79,20 @@ class network_state {
   std::int64_t started_us_;
 };
 
-network_state::network_state(network_actor::pointer self, const surroundings& around, std::shared_ptr<table> work,
-                             std::vector<directory_actor> directories)
-    : self_(self), around_(around), work_(std::move(work)), directories_(std::move(directories)),
-      stay_(around.who->enter({actor_kind::network, self->id(), "network", 0, around.time->now(), 0, caf::weak_actor_ptr{self->ctrl()}})),
-      started_us_(around.time->monotonic_us()) {}
+network_state::network_state(network_actor::pointer self, const surroundings& around,
+                             std::shared_ptr<table> work, std::vector<directory_actor> directories)
+    : self_(self)
+    , around_(around)
+    , work_(std::move(work))
+    , directories_(std::move(directories))
+    , stay_(around.who->enter({actor_kind::network, self->id(), "network", 0, around.time->now(), 0,
+                               caf::weak_actor_ptr{self->ctrl()}}))
+    , started_us_(around.time->monotonic_us()) {}
 
 network_actor::behavior_type network_state::behavior() {
   self_->set_down_handler([this](const caf::down_msg& message) { down(message); });
-  self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms), housekeeping_tick{});
+  self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms),
+                      housekeeping_tick{});
   work_->wake = [this](std::int64_t at_us) {
     const auto wait_us = std::max<std::int64_t>(at_us - around_.time->monotonic_us(), 0);
     self_->delayed_send(self_, std::chrono::microseconds(wait_us), wake_hub{});
@@ -127,9 +132,11 @@ void network_state::finish(command_ptr request) {
   const auto connection = filed->second.connection;
   work_->commands.erase(filed);
   if (request->answer.ok()) {
-    if (connection != 0 && !request->device_id.empty()) around_.connections->uses(connection, request->device_id);
+    if (connection != 0 && !request->device_id.empty())
+      around_.connections->uses(connection, request->device_id);
     if (const auto* const gone = std::get_if<sync::deactivate_device>(&request->what))
-      around_.connections->close_all(request->who.tenant, gone->device_id, close_forbidden, "the device was deactivated");
+      around_.connections->close_all(request->who.tenant, gone->device_id, close_forbidden,
+                                     "the device was deactivated");
   }
   done(std::move(request->answer));
 }
@@ -150,14 +157,16 @@ void network_state::finish(query_ptr request) {
 void network_state::down(const caf::down_msg& message) {
   const auto id = message.source.id();
   if (const auto named = work_->device_names.find(id); named != work_->device_names.end()) {
-    if (const auto known = work_->devices.find(named->second); known != work_->devices.end() && known->second.id() == id)
+    if (const auto known = work_->devices.find(named->second);
+        known != work_->devices.end() && known->second.id() == id)
       work_->devices.erase(known);
     work_->device_names.erase(named);
   }
   std::string ended_tenant;
   if (const auto named = work_->tenant_names.find(id); named != work_->tenant_names.end()) {
     ended_tenant = named->second;
-    if (const auto known = work_->tenants.find(named->second); known != work_->tenants.end() && known->second.id() == id)
+    if (const auto known = work_->tenants.find(named->second);
+        known != work_->tenants.end() && known->second.id() == id)
       work_->tenants.erase(known);
     work_->tenant_names.erase(named);
   }
@@ -183,7 +192,8 @@ void network_state::down(const caf::down_msg& message) {
       auto filed = work_->commands.extract(request->id);
       if (filed.empty()) continue;
       ++work_->answered;
-      filed.mapped().done(error{error_code::unavailable, "the outcome is not known: retry with the same key", {}, 100});
+      filed.mapped().done(
+          error{error_code::unavailable, "the outcome is not known: retry with the same key", {}, 100});
     }
   }
   for (const auto& asked : queries) {
@@ -236,11 +246,13 @@ void network_state::housekeeping() {
   around_.counters->timeouts += commands.size() + queries.size();
   for (auto& done : commands) done(late);
   for (auto& done : queries) done(late);
-  self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms), housekeeping_tick{});
+  self_->delayed_send(self_, std::chrono::milliseconds(around_.settings.housekeeping_ms),
+                      housekeeping_tick{});
 }
 
 inspect_answer network_state::inspect() const {
-  inspection out("network", fmt::format("{}", self_->id()), (around_.time->monotonic_us() - started_us_) / 1000);
+  inspection out("network", fmt::format("{}", self_->id()),
+                 (around_.time->monotonic_us() - started_us_) / 1000);
   out.number("commands", static_cast<std::int64_t>(work_->commands.size()));
   out.number("queries", static_cast<std::int64_t>(work_->queries.size()));
   out.number("answered", static_cast<std::int64_t>(work_->answered));
@@ -272,8 +284,12 @@ std::string device_id_of(const api::command& what) {
 class bridge final : public net::gateway, public api::backend, feed_reading {
  public:
   bridge(caf::actor_system& system, home& where, const surroundings& around, gateway_setting setting)
-      : where_(where), around_(around), setting_(std::move(setting)), work_(std::make_shared<table>()),
-        actor_(spawn_pinned<network_state, network_actor>(system, where, around, work_, setting_.directories)) {
+      : where_(where)
+      , around_(around)
+      , setting_(std::move(setting))
+      , work_(std::make_shared<table>())
+      , actor_(
+            spawn_pinned<network_state, network_actor>(system, where, around, work_, setting_.directories)) {
     work_->hub = std::make_unique<feed_hub>(static_cast<feed_reading&>(*this), around_);
   }
 
@@ -405,7 +421,8 @@ class bridge final : public net::gateway, public api::backend, feed_reading {
   }
 
   const directory_actor& directory_of(const std::string& tenant) const {
-    return setting_.directories[storage::shard_of_tenant(tenant, static_cast<unsigned>(setting_.directories.size()))];
+    return setting_
+        .directories[storage::shard_of_tenant(tenant, static_cast<unsigned>(setting_.directories.size()))];
   }
 
   home& where_;

@@ -16,14 +16,15 @@
 
 namespace mooring::actors {
 
-template<class State, class Handle>
-class pinned final : public Handle::base {
+template<class State, class Handle> class pinned final : public Handle::base {
  public:
   using super = typename Handle::base;
 
   template<class... Arguments>
   pinned(caf::actor_config& config, home& where, Arguments&&... arguments)
-      : super(config), where_(where), state_(std::in_place, this, std::forward<Arguments>(arguments)...) {}
+      : super(config)
+      , where_(where)
+      , state_(std::in_place, this, std::forward<Arguments>(arguments)...) {}
 
   void enqueue(caf::mailbox_element_ptr element, caf::execution_unit*) override {
     super::enqueue(std::move(element), &where_);
@@ -42,8 +43,8 @@ class pinned final : public Handle::base {
 template<class State, class Handle, class... Arguments>
 Handle spawn_pinned(caf::actor_system& system, home& where, Arguments&&... arguments) {
   caf::actor_config config{&where};
-  return system.spawn_class<pinned<State, Handle>, caf::no_spawn_options>(config, std::ref(where),
-                                                                           std::forward<Arguments>(arguments)...);
+  return system.spawn_class<pinned<State, Handle>, caf::no_spawn_options>(
+      config, std::ref(where), std::forward<Arguments>(arguments)...);
 }
 
 } // namespace mooring::actors

@@ -11,7 +11,8 @@ std::string presence::key_of(std::string_view tenant, std::string_view device) {
   return key;
 }
 
-void presence::opened(std::uint64_t connection, const std::string& tenant, std::weak_ptr<net::connection_handle> handle) {
+void presence::opened(std::uint64_t connection, const std::string& tenant,
+                      std::weak_ptr<net::connection_handle> handle) {
   const std::lock_guard hold(mutex_);
   auto& entry = connections_[connection];
   entry.tenant = tenant;

@@ -18,13 +18,15 @@ namespace mooring::actors {
 class presence {
  public:
   // `connection` ids are unique in the process.
-  void opened(std::uint64_t connection, const std::string& tenant, std::weak_ptr<net::connection_handle> handle);
+  void opened(std::uint64_t connection, const std::string& tenant,
+              std::weak_ptr<net::connection_handle> handle);
   void uses(std::uint64_t connection, const std::string& device);
   void closed(std::uint64_t connection);
 
   bool online(std::string_view tenant, std::string_view device) const;
   // Closes every connection of the device; returns how many there were.
-  std::size_t close_all(std::string_view tenant, std::string_view device, std::uint16_t code, const std::string& reason);
+  std::size_t close_all(std::string_view tenant, std::string_view device, std::uint16_t code,
+                        const std::string& reason);
 
  private:
   struct connection_entry {

@@ -19,10 +19,15 @@ class reader_state {
  public:
   static constexpr auto actor_name = "reader";
 
-  reader_state(reader_actor::pointer self, const surroundings& around, const shard_access& shard, std::string id)
-      : self_(self), around_(around), shard_(shard), id_(std::move(id)),
-        stay_(around.who->enter({actor_kind::reader, self->id(), id_, 0, around.time->now(), 0, caf::weak_actor_ptr{self->ctrl()}})),
-        started_us_(around.time->monotonic_us()) {}
+  reader_state(reader_actor::pointer self, const surroundings& around, const shard_access& shard,
+               std::string id)
+      : self_(self)
+      , around_(around)
+      , shard_(shard)
+      , id_(std::move(id))
+      , stay_(around.who->enter({actor_kind::reader, self->id(), id_, 0, around.time->now(), 0,
+                                 caf::weak_actor_ptr{self->ctrl()}}))
+      , started_us_(around.time->monotonic_us()) {}
 
   reader_actor::behavior_type behavior() {
     return {
@@ -55,7 +60,9 @@ class reader_state {
     storage::query_setting setting;
     setting.rules = &around_.settings.rules;
     setting.now = around_.time->now();
-    setting.online = [&](std::string_view device) { return around_.connections->online(request.who.tenant, device); };
+    setting.online = [&](std::string_view device) {
+      return around_.connections->online(request.who.tenant, device);
+    };
     if (std::holds_alternative<sync::get_sync_advice>(request.what)) setting.load = load(); // asks the system
     auto answer = storage::answer_query(store, names_, request.who, request.what, setting);
     if (!answer && answer.failure().code == error_code::internal)
@@ -87,7 +94,8 @@ class reader_state {
 class reader final : public reader_actor::base {
  public:
   reader(caf::actor_config& config, const surroundings& around, const shard_access& shard, std::string id)
-      : reader_actor::base(config), state_(std::in_place, this, around, shard, std::move(id)) {}
+      : reader_actor::base(config)
+      , state_(std::in_place, this, around, shard, std::move(id)) {}
   const char* name() const override { return reader_state::actor_name; }
   void on_exit() override { state_.reset(); }
 

@@ -24,7 +24,8 @@ namespace {
 
 constexpr unsigned readers_per_shard = 2;
 constexpr unsigned view_readers_spare = 2; // the writer's own look for tenants to sweep, and one more
-constexpr std::uint64_t apply_entries_max = 1'000; // raft keeps unapplied entries in memory; their bytes are bounded too
+// raft keeps unapplied entries in memory; their bytes are bounded too
+constexpr std::uint64_t apply_entries_max = 1'000;
 
 struct system_config : caf::actor_system_config {
   system_config() {
@@ -39,7 +40,8 @@ struct system_config : caf::actor_system_config {
 class directory_host final : public directory_actor::base {
  public:
   directory_host(caf::actor_config& config, const surroundings& around, directory_setting setting)
-      : directory_actor::base(config), state_(std::in_place, this, around, std::move(setting)) {}
+      : directory_actor::base(config)
+      , state_(std::in_place, this, around, std::move(setting)) {}
   const char* name() const override { return directory_state::actor_name; }
   void on_exit() override { state_.reset(); }
 
@@ -53,8 +55,11 @@ class directory_host final : public directory_actor::base {
 // The top: hears when a directory fails.
 class watcher final : public caf::event_based_actor {
  public:
-  watcher(caf::actor_config& config, std::vector<directory_actor> directories, std::function<void(const std::string&)> fatal)
-      : caf::event_based_actor(config), directories_(std::move(directories)), fatal_(std::move(fatal)) {}
+  watcher(caf::actor_config& config, std::vector<directory_actor> directories,
+          std::function<void(const std::string&)> fatal)
+      : caf::event_based_actor(config)
+      , directories_(std::move(directories))
+      , fatal_(std::move(fatal)) {}
 
  protected:
   caf::behavior make_behavior() override {
@@ -74,7 +79,9 @@ class watcher final : public caf::event_based_actor {
 } // namespace
 
 struct runtime::parts {
-  explicit parts(runtime_options given) : options(std::move(given)), system(config) {}
+  explicit parts(runtime_options given)
+      : options(std::move(given))
+      , system(config) {}
 
   struct shard_parts {
     shard_access access;
@@ -98,13 +105,15 @@ struct runtime::parts {
   bool stopped = false;
 };
 
-runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::move(options))) {
+runtime::runtime(runtime_options options)
+    : parts_(std::make_unique<parts>(std::move(options))) {
   auto& p = *parts_;
   p.around.settings = p.options.settings;
   p.around.who = &p.who;
   p.around.connections = &p.connections;
   p.around.counters = &p.counters;
-  for (unsigned i = 0; i < p.options.network_threads; ++i) p.homes.push_back(std::make_unique<home>(p.system));
+  for (unsigned i = 0; i < p.options.network_threads; ++i)
+    p.homes.push_back(std::make_unique<home>(p.system));
   for (std::size_t n = 0; n < p.options.shards.size(); ++n) {
     auto& shard = *p.shards.emplace_back(std::make_unique<parts::shard_parts>());
     directory_setting setting;
@@ -118,7 +127,8 @@ runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::
       setting.dwellings.push_back({where.get(), lease, batches});
     }
     for (unsigned i = 0; i < readers_per_shard; ++i) {
-      p.readers.push_back(spawn_reader(p.system, p.around, shard.access, fmt::format("reader {} of shard {}", i, n)));
+      p.readers.push_back(
+          spawn_reader(p.system, p.around, shard.access, fmt::format("reader {} of shard {}", i, n)));
       setting.readers.push_back(p.readers.back());
     }
     setting.writer.number = static_cast<std::uint32_t>(n);
@@ -139,7 +149,9 @@ runtime::runtime(runtime_options options) : parts_(std::make_unique<parts>(std::
   p.watch = p.system.spawn<watcher>(p.directories, p.options.fatal);
 }
 
-runtime::~runtime() { stop(); }
+runtime::~runtime() {
+  stop();
+}
 
 bool runtime::is_ready(std::string& why_not) const {
   for (std::size_t n = 0; n < parts_->shards.size(); ++n)
@@ -160,7 +172,8 @@ result<void> runtime::wait_ready(std::int64_t timeout_ms) {
   return {};
 }
 
-std::unique_ptr<net::gateway> runtime::make_gateway(net::thread_context& thread, const api::service& service) {
+std::unique_ptr<net::gateway> runtime::make_gateway(net::thread_context& thread,
+                                                    const api::service& service) {
   auto& where = *parts_->homes[thread.index() % parts_->homes.size()];
   where.attach([&thread](std::function<void()> work) { thread.post(std::move(work)); });
   thread.at_rest([&where] { where.rest(); });
@@ -193,7 +206,9 @@ void runtime::stop() {
   if (!ended()) log::warning("some actors did not end in time");
 }
 
-const census& runtime::who() const { return parts_->who; }
+const census& runtime::who() const {
+  return parts_->who;
+}
 
 namespace {
 
@@ -211,7 +226,8 @@ std::optional<document> runtime::inspect(std::uint64_t actor_id) const {
   std::optional<document> out;
   caf::scoped_actor self(parts_->system);
   self->request(caf::actor_cast<caf::actor>(found), std::chrono::seconds(1), inspect_request{})
-      .receive([&](const inspect_answer& answer) { out = document{answer.document}; }, [](const caf::error&) {});
+      .receive([&](const inspect_answer& answer) { out = document{answer.document}; },
+               [](const caf::error&) {});
   return out;
 }
 
@@ -222,7 +238,9 @@ bool runtime::fail(std::uint64_t actor_id) {
   return true;
 }
 
-const actor_counters& runtime::counters() const { return parts_->counters; }
+const actor_counters& runtime::counters() const {
+  return parts_->counters;
+}
 
 std::vector<shard_report> runtime::shards() const {
   std::vector<shard_report> out;
@@ -259,10 +277,13 @@ std::unique_ptr<storage::backup_writer> runtime::begin_backup(const std::filesys
     auto& access = parts_->shards[n]->access;
     const auto generation = access.generation();
     auto environment = access.environment();
-    if (environment == nullptr) return error{error_code::unavailable, fmt::format("shard {} is being loaded", n)};
-    return storage::open_shard{std::move(environment), [&access, generation] { return access.generation() == generation; }};
+    if (environment == nullptr)
+      return error{error_code::unavailable, fmt::format("shard {} is being loaded", n)};
+    return storage::open_shard{std::move(environment),
+                               [&access, generation] { return access.generation() == generation; }};
   };
-  return std::make_unique<storage::backup_writer>(data, static_cast<unsigned>(parts_->shards.size()), system_clock().now(), open);
+  return std::make_unique<storage::backup_writer>(data, static_cast<unsigned>(parts_->shards.size()),
+                                                  system_clock().now(), open);
 }
 
 } // namespace mooring::actors

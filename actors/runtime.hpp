@@ -39,7 +39,8 @@ struct shard_report {
   std::uint64_t commits = 0, commit_bytes = 0, entries = 0, rows_applied = 0, applies = 0, reloads = 0;
   std::uint64_t pending_bytes = 0, log_bytes = 0, storage_full = 0;
   bool leading = false;
-  std::vector<std::pair<double, std::uint64_t>> commit_seconds; // bucket's upper bound, count in it; the last: infinity
+  // bucket's upper bound, count in it; the last: infinity
+  std::vector<std::pair<double, std::uint64_t>> commit_seconds;
   double commit_seconds_sum = 0;
   std::vector<std::pair<double, std::uint64_t>> group_sizes;
   std::uint64_t group_sum = 0;

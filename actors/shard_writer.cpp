@@ -24,12 +24,15 @@ constexpr std::int64_t lost_for_us = 300'000'000;
 
 } // namespace
 
-shard_writer_state::shard_writer_state(shard_writer_actor::pointer self, const surroundings& around, writer_setting setting,
-                                       directory_actor directory)
-    : self_(self), around_(around), setting_(std::move(setting)),
-      stay_(around.who->enter({actor_kind::shard_writer, self->id(), fmt::format("shard {}", setting_.number),
-                               directory.id(), around.time->now(), 0, caf::weak_actor_ptr{self->ctrl()}})),
-      started_us_(around.time->monotonic_us()), directory_(std::move(directory)) {}
+shard_writer_state::shard_writer_state(shard_writer_actor::pointer self, const surroundings& around,
+                                       writer_setting setting, directory_actor directory)
+    : self_(self)
+    , around_(around)
+    , setting_(std::move(setting))
+    , stay_(around.who->enter({actor_kind::shard_writer, self->id(), fmt::format("shard {}", setting_.number),
+                               directory.id(), around.time->now(), 0, caf::weak_actor_ptr{self->ctrl()}}))
+    , started_us_(around.time->monotonic_us())
+    , directory_(std::move(directory)) {}
 
 shard_writer_state::~shard_writer_state() {
   setting_.access->withdraw();
@@ -46,7 +49,8 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
       });
   auto opened = cluster::shard::open(options);
   // After a failure of the writer before this one, readers still hold the environment for the moment of their query.
-  for (int tries = 0; !opened && opened.failure().code == error_code::unavailable && tries < open_tries; ++tries) {
+  for (int tries = 0; !opened && opened.failure().code == error_code::unavailable && tries < open_tries;
+       ++tries) {
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
     opened = cluster::shard::open(options);
   }
@@ -58,7 +62,8 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
   shard_ = std::move(*opened);
   // What the log holds beyond the tables goes into them before anybody reads them.
   shard_->apply_now([this](result<void> done) {
-    if (!done) log::warning("shard {}: the log waits for the tables: {}", setting_.number, done.failure().message);
+    if (!done)
+      log::warning("shard {}: the log waits for the tables: {}", setting_.number, done.failure().message);
   });
   let_readers_in();
   setting_.counters->leading = shard_->is_leader();
@@ -98,7 +103,8 @@ void shard_writer_state::add(batch_group& what) {
   else
     group_.append(what.batches);
   count_ += what.parts.size();
-  in_group_.insert(in_group_.end(), std::make_move_iterator(what.last.begin()), std::make_move_iterator(what.last.end()));
+  in_group_.insert(in_group_.end(), std::make_move_iterator(what.last.begin()),
+                   std::make_move_iterator(what.last.end()));
   if (flush_sent_) return;
   flush_sent_ = true;
   self_->send(self_, flush_group{});
@@ -112,10 +118,12 @@ void shard_writer_state::flush() {
   auto& counters = *setting_.counters;
   const auto size = static_cast<std::int64_t>(std::exchange(count_, 0));
   const auto& bounds = writer_counters::group_bounds;
-  ++counters.group_sizes[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), size) - bounds.begin())];
+  ++counters.group_sizes[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), size) -
+                                                  bounds.begin())];
   counters.group_sum += static_cast<std::uint64_t>(size);
 
-  if (!shard_->can_propose()) return group_failed(std::move(group), {error_code::unavailable, "the shard has no leader here", {}, 500});
+  if (!shard_->can_propose())
+    return group_failed(std::move(group), {error_code::unavailable, "the shard has no leader here", {}, 500});
   shard_->propose(std::move(body), [this, group = std::move(group)](result<cluster::log_index> done) mutable {
     if (done)
       group_committed(*done, std::move(group));
@@ -127,7 +135,8 @@ void shard_writer_state::flush() {
 }
 
 // The last batch of each tenant stands for those before it.
-void shard_writer_state::tell_last(const std::vector<sent_batch>& group, const std::function<void(const sent_batch&)>& tell) {
+void shard_writer_state::tell_last(const std::vector<sent_batch>& group,
+                                   const std::function<void(const sent_batch&)>& tell) {
   std::unordered_set<caf::actor_id> told; // all that is open when the shard stops may be a hundred thousand
   for (auto at = group.rbegin(); at != group.rend(); ++at)
     if (told.insert(at->tenant.id()).second) tell(*at);
@@ -155,7 +164,8 @@ void shard_writer_state::group_failed(std::vector<sent_batch> group, const error
     });
     return;
   }
-  log::warning("shard {}: a group of {} batches was not committed: {}", setting_.number, group.size(), why.message);
+  log::warning("shard {}: a group of {} batches was not committed: {}", setting_.number, group.size(),
+               why.message);
   tell_last(group, [&](const sent_batch& one) {
     lost_.insert(one.tenant.id());
     self_->send(one.tenant, batches_lost{why});
@@ -164,7 +174,9 @@ void shard_writer_state::group_failed(std::vector<sent_batch> group, const error
 
 // ── applying ──
 
-void shard_writer_state::applied(cluster::log_index upto) { applied_to_tell_ = std::max(applied_to_tell_, upto); }
+void shard_writer_state::applied(cluster::log_index upto) {
+  applied_to_tell_ = std::max(applied_to_tell_, upto);
+}
 
 void shard_writer_state::tell_applied() {
   while (!unapplied_.empty() && unapplied_.front().at <= applied_to_tell_) {
@@ -206,8 +218,8 @@ void shard_writer_state::commit(const cluster::commit_measure& measure) {
   counters.rows_applied += measure.rows_applied;
   counters.applies += measure.applies;
   const auto& bounds = writer_counters::bounds_us;
-  ++counters.commit_latency[static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), measure.micros) -
-                                                     bounds.begin())];
+  ++counters.commit_latency[static_cast<std::size_t>(
+      std::lower_bound(bounds.begin(), bounds.end(), measure.micros) - bounds.begin())];
   counters.commit_latency_sum_us += static_cast<std::uint64_t>(measure.micros);
 }
 
@@ -226,7 +238,8 @@ void shard_writer_state::stopped(const error& why) {
   const error doubt{error_code::unavailable, "the outcome is not known: retry with the same key", {}, 500};
   std::vector<sent_batch> open = std::exchange(in_group_, {});
   group_.clear();
-  for (auto& group : std::exchange(unapplied_, {})) open.insert(open.end(), group.last.begin(), group.last.end());
+  for (auto& group : std::exchange(unapplied_, {}))
+    open.insert(open.end(), group.last.begin(), group.last.end());
   tell_last(open, [&](const sent_batch& one) {
     lost_.insert(one.tenant.id());
     self_->send(one.tenant, batches_lost{doubt});
@@ -254,7 +267,8 @@ void shard_writer_state::tick() {
   tell_applied();
   if (stats.apply_blocked)
     for (const auto& tenant : settling_)
-      self_->send(tenant, apply_blocked{{error_code::storage_full, "the disk has no room left at all", {}, 1'000}});
+      self_->send(tenant,
+                  apply_blocked{{error_code::storage_full, "the disk has no room left at all", {}, 1'000}});
   if (const auto now = around_.time->monotonic_us(); now - lost_from_us_ > lost_for_us) {
     lost_from_us_ = now;
     lost_before_ = std::exchange(lost_, {});
@@ -269,7 +283,8 @@ void shard_writer_state::let_readers_in() {
 }
 
 void shard_writer_state::schedule_tick() {
-  const auto wait_us = std::clamp<std::int64_t>(shard_->next_tick_us() - around_.time->monotonic_us(), 1'000, 100'000);
+  const auto wait_us =
+      std::clamp<std::int64_t>(shard_->next_tick_us() - around_.time->monotonic_us(), 1'000, 100'000);
   self_->delayed_send(self_, std::chrono::microseconds(wait_us), housekeeping_tick{});
 }
 
@@ -318,9 +333,11 @@ namespace {
 // Holds its state by pointer so that opening the shard happens on the actor's own thread, in make_behavior.
 class shard_writer final : public shard_writer_actor::base {
  public:
-  shard_writer(caf::actor_config& config, const surroundings& around, writer_setting setting, directory_actor directory)
-      : shard_writer_actor::base(config),
-        state_(std::make_unique<shard_writer_state>(this, around, std::move(setting), std::move(directory))) {}
+  shard_writer(caf::actor_config& config, const surroundings& around, writer_setting setting,
+               directory_actor directory)
+      : shard_writer_actor::base(config)
+      , state_(std::make_unique<shard_writer_state>(this, around, std::move(setting), std::move(directory))) {
+  }
   const char* name() const override { return shard_writer_state::actor_name; }
   void on_exit() override { state_.reset(); }
 
@@ -333,9 +350,10 @@ class shard_writer final : public shard_writer_actor::base {
 
 } // namespace
 
-shard_writer_actor spawn_shard_writer(caf::actor_system& system, const surroundings& around, writer_setting setting,
-                                      directory_actor directory) {
-  return system.spawn<shard_writer, caf::detached>(std::cref(around), std::move(setting), std::move(directory));
+shard_writer_actor spawn_shard_writer(caf::actor_system& system, const surroundings& around,
+                                      writer_setting setting, directory_actor directory) {
+  return system.spawn<shard_writer, caf::detached>(std::cref(around), std::move(setting),
+                                                   std::move(directory));
 }
 
 } // namespace mooring::actors

@@ -36,8 +36,8 @@ struct writer_counters { // of one shard; relaxed
   std::atomic<std::uint64_t> commits{0}, commit_bytes{0}, entries{0}, rows_applied{0}, applies{0}, reloads{0};
   std::atomic<std::uint64_t> pending_bytes{0}, log_bytes{0}, storage_full{0};
   std::atomic<bool> leading{false};
-  static constexpr std::array<std::int64_t, 12> bounds_us = {100,    250,    500,     1'000,   2'500,     5'000,
-                                                             10'000, 25'000, 50'000, 100'000, 250'000, 1'000'000};
+  static constexpr std::array<std::int64_t, 12> bounds_us = {
+      100, 250, 500, 1'000, 2'500, 5'000, 10'000, 25'000, 50'000, 100'000, 250'000, 1'000'000};
   std::array<std::atomic<std::uint64_t>, bounds_us.size() + 1> commit_latency{};
   std::atomic<std::uint64_t> commit_latency_sum_us{0};
   static constexpr std::array<std::int64_t, 8> group_bounds = {1, 2, 5, 10, 25, 50, 100, 250};
@@ -46,7 +46,7 @@ struct writer_counters { // of one shard; relaxed
 };
 
 struct writer_setting {
-  std::uint32_t number = 0;            // of the shard
+  std::uint32_t number = 0; // of the shard
   storage::environment_options files;
   cluster::shard_options shard; // without observer and storage
   shard_access* access = nullptr;
@@ -96,15 +96,15 @@ class shard_writer_state final : cluster::shard_observer {
   std::int64_t started_us_;
 
   std::unique_ptr<cluster::shard> shard_;
-  std::string group_;                  // bodies of the batches, one after the other
-  std::size_t count_ = 0;              // of them
+  std::string group_;     // bodies of the batches, one after the other
+  std::size_t count_ = 0; // of them
   std::vector<sent_batch> in_group_;
   bool flush_sent_ = false;
   std::deque<committed_group> unapplied_;
   std::unordered_set<caf::actor_id> refused_; // tenant actors whose batches are dropped until they heard why
   std::unordered_set<caf::actor_id> lost_, lost_before_; // … are dropped for ever; of the last minutes
-  std::int64_t lost_from_us_ = 0;                         // since when they are gathered in lost_
-  std::int64_t warn_full_at_us_ = 0;          // refusals are logged now and then
+  std::int64_t lost_from_us_ = 0;                        // since when they are gathered in lost_
+  std::int64_t warn_full_at_us_ = 0;                     // refusals are logged now and then
   std::vector<tenant_actor> settling_;
   cluster::log_index applied_to_tell_ = 0;
   bool was_stopped_ = false;
@@ -112,13 +112,13 @@ class shard_writer_state final : cluster::shard_observer {
   // Open, but not for readers yet: they get it when the tables hold what the log holds.
   std::shared_ptr<storage::environment> held_back_;
   directory_actor directory_;
-  std::uint64_t sweep_from_ = 0;       // the tenant hash where the round of sweeps goes on
+  std::uint64_t sweep_from_ = 0; // the tenant hash where the round of sweeps goes on
   bool sweeping_ = false;
   std::int64_t round_began_us_ = 0;
 };
 
 // On a thread of its own. `directory` hears of tenants whose old rows are due.
-shard_writer_actor spawn_shard_writer(caf::actor_system& system, const surroundings& around, writer_setting setting,
-                                      directory_actor directory);
+shard_writer_actor spawn_shard_writer(caf::actor_system& system, const surroundings& around,
+                                      writer_setting setting, directory_actor directory);
 
 } // namespace mooring::actors

@@ -16,7 +16,8 @@ namespace mooring::actors {
 
 class snapshot_lease {
  public:
-  explicit snapshot_lease(const shard_access& shard) : shard_(shard) {}
+  explicit snapshot_lease(const shard_access& shard)
+      : shard_(shard) {}
 
   // The same object for the lease's whole life; to be read only after make_current() in the same run.
   const storage::read_transaction& transaction() const { return transaction_; }
@@ -27,7 +28,8 @@ class snapshot_lease {
     if (environment_ == nullptr) {
       generation_ = shard_.generation();
       environment_ = shard_.environment();
-      if (environment_ == nullptr) return error{error_code::unavailable, "the shard is being loaded", {}, 500};
+      if (environment_ == nullptr)
+        return error{error_code::unavailable, "the shard is being loaded", {}, 500};
       auto begun = environment_->begin_read();
       if (!begun) return drop(begun.failure());
       transaction_ = std::move(*begun);

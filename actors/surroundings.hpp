@@ -18,22 +18,23 @@ namespace mooring::actors {
 struct actor_settings {
   sync::rule_settings rules;
   sync::push_limits push;
-  std::size_t devices_alive_max = 100'000;    // beyond, idle ones stop at the next housekeeping
-  std::int64_t idle_timeout_ms = 60'000;      // device and tenant actors
-  std::size_t tenant_queue_max = 10'000;      // commands that wait for their commit; beyond, UNAVAILABLE
-  std::size_t device_queue_max = 1'000;       // commands of one device that wait for their turn
-  std::int64_t request_timeout_ms = 30'000;   // then UNAVAILABLE
-  std::uint32_t restarts_max = 10;            // of one actor within restart_period_ms; then its supervisor fails
+  std::size_t devices_alive_max = 100'000;  // beyond, idle ones stop at the next housekeeping
+  std::int64_t idle_timeout_ms = 60'000;    // device and tenant actors
+  std::size_t tenant_queue_max = 10'000;    // commands that wait for their commit; beyond, UNAVAILABLE
+  std::size_t device_queue_max = 1'000;     // commands of one device that wait for their turn
+  std::int64_t request_timeout_ms = 30'000; // then UNAVAILABLE
+  std::uint32_t restarts_max = 10; // of one actor within restart_period_ms; then its supervisor fails
   std::int64_t restart_period_ms = 60'000;
   std::int64_t housekeeping_ms = 1'000;
-  std::size_t group_bytes_max = 1u << 20;     // batches that make one raft entry
+  std::size_t group_bytes_max = 1u << 20; // batches that make one raft entry
 };
 
 // Everything an operator would draw that the actors know. Relaxed atomics.
 struct actor_counters {
   std::atomic<std::uint64_t> commands{0}, replays{0}, refused_full{0}, timeouts{0};
   std::atomic<std::uint64_t> items_synced{0}, items_failed{0}, items_duplicate{0};
-  std::array<std::array<std::atomic<std::uint64_t>, 7>, sync::domain_count> conflicts{}; // by domain and strategy
+  // by domain and strategy
+  std::array<std::array<std::atomic<std::uint64_t>, 7>, sync::domain_count> conflicts{};
   std::atomic<std::uint64_t> queries{0};
   std::atomic<std::int64_t> commands_waiting{0}; // decided, not yet durable
   std::atomic<std::uint64_t> groups{0}, grouped_batches{0}, swept_rows{0};

@@ -15,10 +15,17 @@ namespace mooring::actors {
 
 tenant_state::tenant_state(tenant_actor::pointer self, const surroundings& around, std::string tenant,
                            tenant_setting setting, std::uint32_t restarts, bool settle_first)
-    : self_(self), around_(around), tenant_(std::move(tenant)), setting_(std::move(setting)),
-      stay_(around.who->enter({actor_kind::tenant, self->id(), tenant_, setting_.directory.id(), around.time->now(), restarts, caf::weak_actor_ptr{self->ctrl()}})),
-      started_us_(around.time->monotonic_us()), settling_(settle_first), tables_(setting_.snapshot->transaction(), tenant_), overlay_(tables_),
-      used_us_(started_us_) {}
+    : self_(self)
+    , around_(around)
+    , tenant_(std::move(tenant))
+    , setting_(std::move(setting))
+    , stay_(around.who->enter({actor_kind::tenant, self->id(), tenant_, setting_.directory.id(),
+                               around.time->now(), restarts, caf::weak_actor_ptr{self->ctrl()}}))
+    , started_us_(around.time->monotonic_us())
+    , settling_(settle_first)
+    , tables_(setting_.snapshot->transaction(), tenant_)
+    , overlay_(tables_)
+    , used_us_(started_us_) {}
 
 tenant_actor::behavior_type tenant_state::behavior() {
   self_->set_down_handler([this](const caf::down_msg& message) { device_down(message); });
@@ -30,9 +37,7 @@ tenant_actor::behavior_type tenant_state::behavior() {
       [this](tenant_command& message) { take(std::move(message.request)); },
       [this](decide_command& message) { decide(std::move(message.request)); },
       [this](tenant_query& message) { take(std::move(message.request)); },
-      [this](leave_feed) {
-        std::erase(watchers_, caf::actor_cast<network_actor>(self_->current_sender()));
-      },
+      [this](leave_feed) { std::erase(watchers_, caf::actor_cast<network_actor>(self_->current_sender())); },
       [this](batches_committed message) { committed(message.upto); },
       [this](batches_applied message) { applied(message.upto); },
       [this](const batches_refused& message) { refused(message.why); },
@@ -68,8 +73,9 @@ tenant_state::device_entry& tenant_state::device_of(const std::string& id) {
   auto& entry = devices_[id];
   entry.used_us = used_us_;
   if (entry.actor) return entry;
-  entry.actor = spawn_pinned<device_state, device_actor>(self_->home_system(), *setting_.where, around_, tenant_, id,
-                                                        tenant_actor{self_}, entry.restarts.count());
+  entry.actor =
+      spawn_pinned<device_state, device_actor>(self_->home_system(), *setting_.where, around_, tenant_, id,
+                                               tenant_actor{self_}, entry.restarts.count());
   self_->monitor(entry.actor);
   return entry;
 }
@@ -138,7 +144,8 @@ namespace {
 std::optional<std::string> device_that_changes(const command_request& request) {
   if (const auto* const what = std::get_if<sync::deactivate_device>(&request.what)) return what->device_id;
   if (const auto* const what = std::get_if<sync::register_device>(&request.what)) return what->device_id;
-  if (const auto* const what = std::get_if<sync::set_push_subscription>(&request.what)) return what->device_id;
+  if (const auto* const what = std::get_if<sync::set_push_subscription>(&request.what))
+    return what->device_id;
   return std::nullopt;
 }
 
@@ -146,7 +153,8 @@ std::optional<std::string> device_that_changes(const command_request& request) {
 
 void tenant_state::decide(command_ptr request) {
   used_us_ = around_.time->monotonic_us();
-  if (const auto found = devices_.find(request->device_id); found != devices_.end()) found->second.used_us = used_us_;
+  if (const auto found = devices_.find(request->device_id); found != devices_.end())
+    found->second.used_us = used_us_;
   request->tenant = self_;
   if (settling_) return before_settled_.push_back(std::move(request));
   if (waiting_.size() >= around_.settings.tenant_queue_max)
@@ -160,7 +168,8 @@ void tenant_state::decide(command_ptr request) {
   const storage::numbering before{(*store)->counters().last_device};
   auto writes = apply_rules(*request, **store);
   if (const auto damage = tables_.failure()) {
-    log::error("request {:x}: tenant {}: a row cannot be read: {}", request->request_id, tenant_, damage->message);
+    log::error("request {:x}: tenant {}: a row cannot be read: {}", request->request_id, tenant_,
+               damage->message);
     tables_.clear_failure();
     return refuse(std::move(request), {error_code::internal, "a stored row cannot be read"});
   }
@@ -174,7 +183,8 @@ void tenant_state::decide(command_ptr request) {
     sequence = sent_;
     overlay_.add(sequence, std::make_shared<const sync::write_list>(std::move(*writes)));
     // Also while nobody watches: who begins to before this is committed reads the device as it was, and must hear of it.
-    if (auto device = device_that_changes(*request)) changed_devices_.emplace_back(sequence, std::move(*device));
+    if (auto device = device_that_changes(*request))
+      changed_devices_.emplace_back(sequence, std::move(*device));
   }
   if (sequence <= committed_) return answer(std::move(request));
   // Also an answer without writes may rest on what is not durable yet (a retry of a running key): it waits as well.
@@ -193,12 +203,15 @@ void tenant_state::answer(command_ptr request) {
     if (auto* const upload = std::get_if<sync::upload_answer>(&*request->answer)) {
       auto& counters = *around_.counters;
       // Of this request, also when it repeats an older answer: from its arrival to here.
-      upload->overall.duration_ms = static_cast<double>(around_.time->monotonic_us() - request->arrived_us) / 1000.0;
+      upload->overall.duration_ms =
+          static_cast<double>(around_.time->monotonic_us() - request->arrived_us) / 1000.0;
       if (upload->replayed) {
         counters.replays.fetch_add(1, std::memory_order_relaxed);
       } else {
-        counters.items_synced.fetch_add(static_cast<std::uint64_t>(upload->overall.synced_items), std::memory_order_relaxed);
-        counters.items_failed.fetch_add(static_cast<std::uint64_t>(upload->overall.failed_items), std::memory_order_relaxed);
+        counters.items_synced.fetch_add(static_cast<std::uint64_t>(upload->overall.synced_items),
+                                        std::memory_order_relaxed);
+        counters.items_failed.fetch_add(static_cast<std::uint64_t>(upload->overall.failed_items),
+                                        std::memory_order_relaxed);
         count_conflicts(*upload);
       }
       count_upload(*request, *upload);
@@ -215,8 +228,8 @@ void tenant_state::count_upload(const command_request& request, const sync::uplo
   if (!std::exchange(analytics_resumed_, true) && setting_.snapshot->make_current()) {
     if (const auto stored = tables_.find_analytics(sync::hour_of(now))) analytics_.resume(*stored);
     if (const auto damage = tables_.failure()) {
-      log::error("request {:x}: tenant {}: what was counted in this hour cannot be read: {}", request.request_id, tenant_,
-                 damage->message);
+      log::error("request {:x}: tenant {}: what was counted in this hour cannot be read: {}",
+                 request.request_id, tenant_, damage->message);
       tables_.clear_failure();
     }
   }
@@ -273,7 +286,8 @@ void tenant_state::refused(const error& why) {
   setting_.batches->flush(); // what was decided on top of them: the writer drops it too
   self_->send(setting_.writer, refusal_heard{});
   auto waiting = std::exchange(waiting_, {});
-  around_.counters->commands_waiting.fetch_sub(static_cast<std::int64_t>(waiting.size()), std::memory_order_relaxed);
+  around_.counters->commands_waiting.fetch_sub(static_cast<std::int64_t>(waiting.size()),
+                                               std::memory_order_relaxed);
   std::vector<command_ptr> again;
   for (auto& one : waiting)
     if (one.wrote)
@@ -325,10 +339,12 @@ void tenant_state::watch(const network_actor& who) {
     announced_at_ = 0;
     overlay_.for_each(0, committed_, [&](std::uint64_t, const sync::write_list& writes) {
       for (const auto& one : writes)
-        if (const auto* const counters = sync::row_in<sync::tenant_counters>(one)) announced_at_ = counters->last_position;
+        if (const auto* const counters = sync::row_in<sync::tenant_counters>(one))
+          announced_at_ = counters->last_position;
     });
     // The tables may be further than we were told: the page has that as well.
-    if (setting_.snapshot->make_current()) announced_at_ = std::max(announced_at_, tables_.counters().last_position);
+    if (setting_.snapshot->make_current())
+      announced_at_ = std::max(announced_at_, tables_.counters().last_position);
   }
   watchers_.push_back(who);
 }
@@ -341,11 +357,13 @@ void tenant_state::announce(std::uint64_t upto) {
   }
   if (upto <= announced_) return;
   const auto from = std::exchange(announced_, upto);
-  if (!setting_.snapshot->make_current()) return; // the shard is being loaded; who listens sees the gap and reads on
+  if (!setting_.snapshot->make_current())
+    return; // the shard is being loaded; who listens sees the gap and reads on
   overlay_.for_each(from + 1, upto, [&](std::uint64_t sequence, const sync::write_list& writes) {
     std::vector<sync::device> devices;
     while (!changed_devices_.empty() && changed_devices_.front().first <= sequence) {
-      if (auto device = overlay_.find_device(changed_devices_.front().second)) devices.push_back(std::move(*device));
+      if (auto device = overlay_.find_device(changed_devices_.front().second))
+        devices.push_back(std::move(*device));
       changed_devices_.pop_front();
     }
     const auto batch = make_feed_batch(tenant_, writes, announced_at_, overlay_, std::move(devices));
@@ -369,7 +387,8 @@ void tenant_state::take(query_ptr request) {
 
 void tenant_state::run_due_queries() {
   while (!reads_waiting_.empty() && reads_waiting_.front().first <= applied_) {
-    self_->send(setting_.readers[next_reader_++ % setting_.readers.size()], run_query{std::move(reads_waiting_.front().second)});
+    self_->send(setting_.readers[next_reader_++ % setting_.readers.size()],
+                run_query{std::move(reads_waiting_.front().second)});
     reads_waiting_.pop_front();
   }
   if (reads_waiting_.empty() || apply_asked_) return;
@@ -394,7 +413,8 @@ void tenant_state::housekeeping() {
       self_->send(entry.actor, stop_if_idle{});
     }
   const bool idle = is_idle();
-  if (!settling_ && analytics_.has_news() && (idle || analytics_.is_due(around_.time->now()))) return write_analytics();
+  if (!settling_ && analytics_.has_news() && (idle || analytics_.is_due(around_.time->now())))
+    return write_analytics();
   if (!idle || asking_to_stop_) return;
   asking_to_stop_ = true;
   self_->send(setting_.directory, may_stop{});
@@ -408,7 +428,8 @@ void tenant_state::let_go() {
 
 // One stretch of rows; the next one follows when this one's batch was sent, a little later, so that commands come first.
 void tenant_state::sweep() {
-  if (settling_ || !waiting_.empty() || overlay_.pending_batches() > 0) { // busy: what is pending would hide what is stored
+  if (settling_ || !waiting_.empty() ||
+      overlay_.pending_batches() > 0) { // busy: what is pending would hide what is stored
     if (settling_) return;
     self_->delayed_send(self_, std::chrono::milliseconds(200), sweep_rows{});
     return;
@@ -424,7 +445,8 @@ void tenant_state::sweep() {
   if (sweep_resume_.empty())
     tables_.scan_feed(sweep_feed_, [&](const storage::feed_slot_view& slot) {
       sweep_feed_ = slot.at;
-      if (auto one = storage::to_slot(slot); sync::has_expired(one, now, rules)) seen.feed.push_back({one.at, {std::move(one)}});
+      if (auto one = storage::to_slot(slot); sync::has_expired(one, now, rules))
+        seen.feed.push_back({one.at, {std::move(one)}});
       return ++looked_at < rows_per_sweep;
     });
   if (sweep_resume_.empty())
@@ -447,7 +469,9 @@ void tenant_state::sweep() {
     sweep_feed_ = 0;
 }
 
-void tenant_state::end(caf::error reason) { self_->quit(std::move(reason)); }
+void tenant_state::end(caf::error reason) {
+  self_->quit(std::move(reason));
+}
 
 // Devices end with their tenant. What waits in them is sent anew by the network actors, which hear of the end.
 tenant_state::~tenant_state() {
@@ -482,7 +506,8 @@ void tenant_state::device_goes_on(const device_actor& device) {
   for (auto& [id, entry] : devices_) {
     if (entry.actor != device) continue;
     entry.asked_to_stop = false;
-    for (auto& request : std::exchange(entry.held, {})) self_->send(device, device_command{std::move(request)});
+    for (auto& request : std::exchange(entry.held, {}))
+      self_->send(device, device_command{std::move(request)});
     return;
   }
 }

@@ -50,8 +50,8 @@ class tenant_state {
  public:
   static constexpr auto actor_name = "tenant";
 
-  tenant_state(tenant_actor::pointer self, const surroundings& around, std::string tenant, tenant_setting setting,
-               std::uint32_t restarts, bool settle_first);
+  tenant_state(tenant_actor::pointer self, const surroundings& around, std::string tenant,
+               tenant_setting setting, std::uint32_t restarts, bool settle_first);
   ~tenant_state();
   tenant_actor::behavior_type behavior();
 
@@ -124,11 +124,11 @@ class tenant_state {
   storage::tenant_store tables_;
   sync::overlay overlay_;
   sync::analytics analytics_;
-  bool analytics_resumed_ = false; // what is stored of the hour was added
-  std::uint64_t sent_ = 0;      // sequence of the last batch sent and not refused
-  std::uint64_t committed_ = 0; // … that is durable
-  std::uint64_t applied_ = 0;   // … that is in the tables
-  std::deque<waiting_answer> waiting_;                           // ascending sequences
+  bool analytics_resumed_ = false;     // what is stored of the hour was added
+  std::uint64_t sent_ = 0;             // sequence of the last batch sent and not refused
+  std::uint64_t committed_ = 0;        // … that is durable
+  std::uint64_t applied_ = 0;          // … that is in the tables
+  std::deque<waiting_answer> waiting_; // ascending sequences
   std::deque<std::pair<std::uint64_t, query_ptr>> reads_waiting_; // until `first` is applied
 
   // Network threads that are told what is committed; what they were told; and device rows that they want to know of.
@@ -144,8 +144,8 @@ class tenant_state {
   std::size_t next_reader_ = 0;
 
   static constexpr std::size_t rows_per_sweep = 2'000; // looked at in one go
-  std::string sweep_resume_;      // where collect_expired goes on
-  sync::position sweep_feed_ = 0; // where the feed's sweep goes on
+  std::string sweep_resume_;                           // where collect_expired goes on
+  sync::position sweep_feed_ = 0;                      // where the feed's sweep goes on
 };
 
 } // namespace mooring::actors

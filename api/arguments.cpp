@@ -15,20 +15,52 @@ using graphql::value_kind;
 namespace {
 
 // The ordinals, in the order of api/schema.graphql.
-namespace voice { enum { verification_id, timestamp, verified, confidence_score, quality_score, processing_time_ms, metadata }; }
-namespace behavioral { enum { session_id, events, duration_ms, user_interactions, screen_changes, metadata }; }
-namespace session { enum { session_id, start_time, end_time, duration_ms, activities, metadata }; }
-namespace metrics { enum { metric_type, value, unit, timestamp, tags }; }
-namespace edit { enum { operation_id, domain, operation, entity_id, base_version, data, modified_at, priority }; }
-namespace batch {
-enum { idempotency_key, device_id, client_timestamp, voice_data, behavioral_data, session_data, metrics_data, operations, metadata };
+namespace voice {
+enum { verification_id, timestamp, verified, confidence_score, quality_score, processing_time_ms, metadata };
 }
-namespace resolution { enum { conflict_id, strategy, chosen_version, merge_data, notes }; }
-namespace device { enum { device_id, type, name, os_type, os_version, app_version, priority }; }
-namespace policy { enum { domain, resolution, auto_resolve, notify }; }
-namespace push { enum { device_id, domain, active, battery_saver, least }; }
-namespace trigger { enum { domains, user_id, reason }; }
-namespace message { enum { text, data, priority, user_id, device_id }; }
+namespace behavioral {
+enum { session_id, events, duration_ms, user_interactions, screen_changes, metadata };
+}
+namespace session {
+enum { session_id, start_time, end_time, duration_ms, activities, metadata };
+}
+namespace metrics {
+enum { metric_type, value, unit, timestamp, tags };
+}
+namespace edit {
+enum { operation_id, domain, operation, entity_id, base_version, data, modified_at, priority };
+}
+namespace batch {
+enum {
+  idempotency_key,
+  device_id,
+  client_timestamp,
+  voice_data,
+  behavioral_data,
+  session_data,
+  metrics_data,
+  operations,
+  metadata
+};
+}
+namespace resolution {
+enum { conflict_id, strategy, chosen_version, merge_data, notes };
+}
+namespace device {
+enum { device_id, type, name, os_type, os_version, app_version, priority };
+}
+namespace policy {
+enum { domain, resolution, auto_resolve, notify };
+}
+namespace push {
+enum { device_id, domain, active, battery_saver, least };
+}
+namespace trigger {
+enum { domains, user_id, reason };
+}
+namespace message {
+enum { text, data, priority, user_id, device_id };
+}
 
 struct layout {
   std::string_view type;  // an input type, or "Query" / "Mutation"
@@ -38,14 +70,28 @@ struct layout {
 
 const std::vector<layout>& layouts() {
   static const std::vector<layout> all = {
-      {"VoiceDataInput", "", {"verificationId", "timestamp", "verified", "confidenceScore", "qualityScore", "processingTimeMs", "metadata"}},
-      {"BehavioralDataInput", "", {"sessionId", "events", "durationMs", "userInteractions", "screenChanges", "metadata"}},
+      {"VoiceDataInput",
+       "",
+       {"verificationId", "timestamp", "verified", "confidenceScore", "qualityScore", "processingTimeMs",
+        "metadata"}},
+      {"BehavioralDataInput",
+       "",
+       {"sessionId", "events", "durationMs", "userInteractions", "screenChanges", "metadata"}},
       {"SessionDataInput", "", {"sessionId", "startTime", "endTime", "durationMs", "activities", "metadata"}},
       {"MetricsDataInput", "", {"metricType", "value", "unit", "timestamp", "tags"}},
-      {"SyncOperationInput", "", {"operationId", "domain", "operation", "entityId", "baseVersion", "data", "modifiedAt", "priority"}},
-      {"SyncBatchInput", "", {"idempotencyKey", "deviceId", "clientTimestamp", "voiceData", "behavioralData", "sessionData", "metricsData", "operations", "metadata"}},
-      {"ConflictResolutionInput", "", {"conflictId", "resolutionStrategy", "chosenVersion", "mergeData", "notes"}},
-      {"DeviceInput", "", {"deviceId", "deviceType", "deviceName", "osType", "osVersion", "appVersion", "priority"}},
+      {"SyncOperationInput",
+       "",
+       {"operationId", "domain", "operation", "entityId", "baseVersion", "data", "modifiedAt", "priority"}},
+      {"SyncBatchInput",
+       "",
+       {"idempotencyKey", "deviceId", "clientTimestamp", "voiceData", "behavioralData", "sessionData",
+        "metricsData", "operations", "metadata"}},
+      {"ConflictResolutionInput",
+       "",
+       {"conflictId", "resolutionStrategy", "chosenVersion", "mergeData", "notes"}},
+      {"DeviceInput",
+       "",
+       {"deviceId", "deviceType", "deviceName", "osType", "osVersion", "appVersion", "priority"}},
       {"ConflictPolicyInput", "", {"domain", "resolutionPolicy", "autoResolve", "notifyOnConflict"}},
       {"PushSubscriptionInput", "", {"deviceId", "domain", "active", "batterySaverMode", "priorityFilter"}},
       {"Mutation", "syncVoiceData", {"data", "idempotencyKey", "deviceId"}},
@@ -81,9 +127,13 @@ struct enum_layout {
 
 const std::vector<enum_layout>& enum_layouts() {
   static const std::vector<enum_layout> all = {
-      {"SyncDomainEnum", {"VOICE", "BEHAVIORAL", "SESSION", "METRICS", "JOURNAL", "ATTENDANCE", "TASK", "TICKET", "WORK_ORDER"}},
+      {"SyncDomainEnum",
+       {"VOICE", "BEHAVIORAL", "SESSION", "METRICS", "JOURNAL", "ATTENDANCE", "TASK", "TICKET",
+        "WORK_ORDER"}},
       {"SyncOperationEnum", {"CREATE", "UPDATE", "DELETE", "SYNC"}},
-      {"ResolutionStrategyEnum", {"CLIENT_WINS", "SERVER_WINS", "MOST_RECENT_WINS", "DEVICE_PRIORITY", "MERGE", "PRESERVE_ESCALATION", "MANUAL"}},
+      {"ResolutionStrategyEnum",
+       {"CLIENT_WINS", "SERVER_WINS", "MOST_RECENT_WINS", "DEVICE_PRIORITY", "MERGE", "PRESERVE_ESCALATION",
+        "MANUAL"}},
       {"ConflictStatusEnum", {"OPEN", "RESOLVED"}},
       {"DeviceTypeEnum", {"DESKTOP", "LAPTOP", "TABLET", "PHONE", "OTHER"}},
       {"PriorityEnum", {"NORMAL", "HIGH", "CRITICAL"}},
@@ -91,12 +141,13 @@ const std::vector<enum_layout>& enum_layouts() {
   return all;
 }
 
-template<class E>
-E enumerator(const value& from) {
+template<class E> E enumerator(const value& from) {
   return static_cast<E>(from.ordinal());
 }
 
-std::string text(const value& from) { return std::string(from.string()); }
+std::string text(const value& from) {
+  return std::string(from.string());
+}
 
 std::optional<std::string> optional_text(const value& from) {
   if (!from.given()) return std::nullopt;
@@ -197,8 +248,7 @@ sync::edit_item read_edit(const value& from) {
   return out;
 }
 
-template<class Item>
-bool read_list(const value& from, std::vector<Item>& to, Item (*read)(const value&)) {
+template<class Item> bool read_list(const value& from, std::vector<Item>& to, Item (*read)(const value&)) {
   if (!from.given()) return false;
   to.reserve(from.items().size());
   for (const auto& item : from.items()) to.push_back(read(item));
@@ -218,12 +268,14 @@ sync::domain_set read_domains(const value& from) {
 
 result<std::int32_t> read_first(const value& from, std::int32_t otherwise) {
   const auto first = from.optional_integer().value_or(otherwise);
-  if (first < 1 || first > sync::page_max) return bad(fmt::format("first goes from 1 to {}", sync::page_max), "first");
+  if (first < 1 || first > sync::page_max)
+    return bad(fmt::format("first goes from 1 to {}", sync::page_max), "first");
   return first;
 }
 
 // `argument` is what the error names.
-result<std::optional<sync::position>> read_cursor(const value& from, std::string_view argument, std::string_view tenant) {
+result<std::optional<sync::position>> read_cursor(const value& from, std::string_view argument,
+                                                  std::string_view tenant) {
   if (!from.given()) return std::optional<sync::position>{};
   auto at = sync::decode_cursor(tenant, from.string());
   if (!at) return bad(at.failure().message, argument);
@@ -231,7 +283,9 @@ result<std::optional<sync::position>> read_cursor(const value& from, std::string
 }
 
 void add_to_digest(std::string& to, const value& from) {
-  const auto put = [&](const void* data, std::size_t bytes) { to.append(static_cast<const char*>(data), bytes); };
+  const auto put = [&](const void* data, std::size_t bytes) {
+    to.append(static_cast<const char*>(data), bytes);
+  };
   to.push_back(static_cast<char>(from.kind()));
   switch (from.kind()) {
   case value_kind::absent:
@@ -354,7 +408,9 @@ sync::register_device read_registration(argument_list arguments) {
   return out;
 }
 
-sync::deactivate_device read_deactivation(argument_list arguments) { return {text(arguments[0])}; }
+sync::deactivate_device read_deactivation(argument_list arguments) {
+  return {text(arguments[0])};
+}
 
 result<sync::acknowledge> read_acknowledgement(argument_list arguments, std::string_view tenant) {
   auto at = read_cursor(arguments[1], "cursor", tenant);
@@ -397,7 +453,8 @@ result<sync::broadcast> read_broadcast(argument_list arguments) {
   std::string too_deep;
   out.data = json(arguments[message::data], "data", too_deep);
   if (!too_deep.empty()) return bad("data is nested deeper than 32", "data");
-  if (arguments[message::priority].given()) out.urgency = enumerator<sync::priority>(arguments[message::priority]);
+  if (arguments[message::priority].given())
+    out.urgency = enumerator<sync::priority>(arguments[message::priority]);
   out.user_id = optional_text(arguments[message::user_id]);
   out.device_id = optional_text(arguments[message::device_id]);
   return out;
@@ -442,7 +499,9 @@ result<sync::get_analytics> read_get_analytics(argument_list arguments) {
   return sync::get_analytics{*from, *to};
 }
 
-std::string read_id(argument_list arguments) { return text(arguments[0]); }
+std::string read_id(argument_list arguments) {
+  return text(arguments[0]);
+}
 
 result<open_events> read_open_events(argument_list arguments, std::string_view tenant) {
   auto after = read_cursor(arguments[1], "after", tenant);
@@ -470,20 +529,24 @@ std::vector<std::string> check_layout(const graphql::schema& schema) {
       values = field->arguments;
     }
     if (values.size() != one.names.size())
-      wrong.push_back(fmt::format("{}.{} has {} inputs, {} are read", one.type, one.field, values.size(), one.names.size()));
+      wrong.push_back(fmt::format("{}.{} has {} inputs, {} are read", one.type, one.field, values.size(),
+                                  one.names.size()));
     for (std::size_t i = 0; i < std::min(values.size(), one.names.size()); ++i)
       if (values[i].name != one.names[i])
-        wrong.push_back(fmt::format("{}.{}: place {} is {}, read as {}", one.type, one.field, i, values[i].name, one.names[i]));
+        wrong.push_back(fmt::format("{}.{}: place {} is {}, read as {}", one.type, one.field, i,
+                                    values[i].name, one.names[i]));
   }
   for (const auto& one : enum_layouts()) {
     const auto* type = schema.find_type(one.type);
     if (type == nullptr || type->values.size() != one.names.size()) {
-      wrong.push_back(fmt::format("{} does not have the {} values that are read", one.type, one.names.size()));
+      wrong.push_back(
+          fmt::format("{} does not have the {} values that are read", one.type, one.names.size()));
       continue;
     }
     for (std::size_t i = 0; i < one.names.size(); ++i)
       if (type->values[i].name != one.names[i])
-        wrong.push_back(fmt::format("{}: place {} is {}, read as {}", one.type, i, type->values[i].name, one.names[i]));
+        wrong.push_back(
+            fmt::format("{}: place {} is {}, read as {}", one.type, i, type->values[i].name, one.names[i]));
   }
   return wrong;
 }

@@ -20,12 +20,12 @@ class event_writer;
 
 namespace mooring::api {
 
-using command = std::variant<sync::upload, sync::resolve_conflict, sync::register_device, sync::deactivate_device,
-                             sync::acknowledge, sync::set_conflict_policy, sync::set_push_subscription,
-                             sync::trigger_sync, sync::broadcast>;
+using command = std::variant<sync::upload, sync::resolve_conflict, sync::register_device,
+                             sync::deactivate_device, sync::acknowledge, sync::set_conflict_policy,
+                             sync::set_push_subscription, sync::trigger_sync, sync::broadcast>;
 // In the order of `command`, each type once: a bool for two, a number of devices for the last two.
-using command_answer = std::variant<sync::upload_answer, sync::resolution_answer, sync::device, bool, sync::policy,
-                                    sync::push_answer, std::int32_t>;
+using command_answer = std::variant<sync::upload_answer, sync::resolution_answer, sync::device, bool,
+                                    sync::policy, sync::push_answer, std::int32_t>;
 
 using command_done = std::function<void(result<command_answer>)>;
 using query_done = std::function<void(result<sync::query_answer>)>;
@@ -33,8 +33,8 @@ using query_done = std::function<void(result<sync::query_answer>)>;
 // Who asks, and over which connection.
 struct origin {
   sync::caller who;
-  std::int64_t arrived_us = 0;    // monotonic: when the request came in
-  std::uint64_t connection = 0;   // 0: none that lasts (HTTP)
+  std::int64_t arrived_us = 0;  // monotonic: when the request came in
+  std::uint64_t connection = 0; // 0: none that lasts (HTTP)
   std::uint64_t request_id = 0;
 };
 

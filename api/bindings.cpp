@@ -8,7 +8,9 @@ using graphql::field_context;
 
 namespace {
 
-std::string_view tenant_of(const field_context& at) { return static_cast<const output_context*>(at.context)->tenant; }
+std::string_view tenant_of(const field_context& at) {
+  return static_cast<const output_context*>(at.context)->tenant;
+}
 
 std::optional<std::string_view> name_of(sync::conflict_side side) {
   switch (side) {
@@ -20,7 +22,8 @@ std::optional<std::string_view> name_of(sync::conflict_side side) {
   return std::nullopt;
 }
 
-std::optional<section_view> view_of(const batch_view& batch, const std::optional<sync::section_answer>& part) {
+std::optional<section_view> view_of(const batch_view& batch,
+                                    const std::optional<sync::section_answer>& part) {
   if (!part) return std::nullopt;
   return section_view{batch.whole, &*part};
 }
@@ -54,8 +57,9 @@ void bind_enums(graphql::bindings& to) {
                                                  {device_type::tablet, "TABLET"},
                                                  {device_type::phone, "PHONE"},
                                                  {device_type::other, "OTHER"}});
-  to.enumeration<priority>("PriorityEnum",
-                           {{priority::normal, "NORMAL"}, {priority::high, "HIGH"}, {priority::critical, "CRITICAL"}});
+  to.enumeration<priority>(
+      "PriorityEnum",
+      {{priority::normal, "NORMAL"}, {priority::high, "HIGH"}, {priority::critical, "CRITICAL"}});
 }
 
 void bind_uploads(graphql::bindings& to) {
@@ -88,7 +92,8 @@ void bind_uploads(graphql::bindings& to) {
       .field("syncedItems", [](const section_view& x) { return x.part->synced_items; })
       .field("failedItems", [](const section_view& x) { return x.part->failed_items; })
       .field("items", [](const section_view& x) -> const std::vector<item_result>& { return x.part->items; })
-      .field("conflicts", [](const section_view& x) -> const std::vector<conflict>& { return x.part->conflicts; })
+      .field("conflicts",
+             [](const section_view& x) -> const std::vector<conflict>& { return x.part->conflicts; })
       .field("errors", [](const section_view& x) -> const std::vector<item_error>& { return x.part->errors; })
       .field("metrics",
              [](const section_view& x) -> std::optional<sync_metrics> {
@@ -97,7 +102,8 @@ void bind_uploads(graphql::bindings& to) {
                return metrics;
              })
       .field("serverTimestamp", [](const section_view& x) { return x.whole->server_timestamp; })
-      .field("idempotencyKey", [](const section_view& x) -> const std::string& { return x.whole->idempotency_key; })
+      .field("idempotencyKey",
+             [](const section_view& x) -> const std::string& { return x.whole->idempotency_key; })
       .field("replayed", [](const section_view& x) { return x.whole->replayed; });
   to.object<batch_view>("SyncBatchResponseType")
       .field("success", [](const batch_view& x) { return x.whole->success(); })
@@ -107,9 +113,11 @@ void bind_uploads(graphql::bindings& to) {
       .field("metricsSyncResult", [](const batch_view& x) { return view_of(x, x.whole->metrics); })
       .field("operationsSyncResult", [](const batch_view& x) { return view_of(x, x.whole->operations); })
       .field("overallMetrics", [](const batch_view& x) -> const sync_metrics* { return &x.whole->overall; })
-      .field("warnings", [](const batch_view& x) -> const std::vector<std::string>& { return x.whole->warnings; })
+      .field("warnings",
+             [](const batch_view& x) -> const std::vector<std::string>& { return x.whole->warnings; })
       .field("serverTimestamp", [](const batch_view& x) { return x.whole->server_timestamp; })
-      .field("idempotencyKey", [](const batch_view& x) -> const std::string& { return x.whole->idempotency_key; })
+      .field("idempotencyKey",
+             [](const batch_view& x) -> const std::string& { return x.whole->idempotency_key; })
       .field("replayed", [](const batch_view& x) { return x.whole->replayed; });
 }
 
@@ -171,7 +179,8 @@ void bind_conflicts(graphql::bindings& to) {
 std::vector<domain_view> domains_of(const sync::analytics_hour& hour) {
   std::vector<domain_view> out;
   for (std::size_t i = 0; i < hour.domains.size(); ++i)
-    if (hour.domains[i] != sync::domain_counts{}) out.push_back({static_cast<sync::domain>(i), hour.domains[i]});
+    if (hour.domains[i] != sync::domain_counts{})
+      out.push_back({static_cast<sync::domain>(i), hour.domains[i]});
   return out;
 }
 
@@ -230,17 +239,21 @@ void bind_reads(graphql::bindings& to) {
       .field("userId", [](const entity_answer& x) -> const std::string& { return *x.user_id; });
   to.object<change_page>("ChangeSetType")
       .field<&change_page::entities>("entities")
-      .field("cursor",
-             [](const change_page& x, const field_context& at) { return encode_cursor(tenant_of(at), x.upto); })
+      .field("cursor", [](const change_page& x,
+                          const field_context& at) { return encode_cursor(tenant_of(at), x.upto); })
       .field<&change_page::has_more>("hasMore");
   to.object<device_answer>("DeviceInfoType")
       .field("deviceId", [](const device_answer& x) -> const std::string& { return x.is.id; })
       .field<&device_answer::user_id>("userId")
       .field("deviceType", [](const device_answer& x) { return x.is.type; })
-      .field("deviceName", [](const device_answer& x) -> const std::optional<std::string>& { return x.is.name; })
-      .field("osType", [](const device_answer& x) -> const std::optional<std::string>& { return x.is.os_type; })
-      .field("osVersion", [](const device_answer& x) -> const std::optional<std::string>& { return x.is.os_version; })
-      .field("appVersion", [](const device_answer& x) -> const std::optional<std::string>& { return x.is.app_version; })
+      .field("deviceName",
+             [](const device_answer& x) -> const std::optional<std::string>& { return x.is.name; })
+      .field("osType",
+             [](const device_answer& x) -> const std::optional<std::string>& { return x.is.os_type; })
+      .field("osVersion",
+             [](const device_answer& x) -> const std::optional<std::string>& { return x.is.os_version; })
+      .field("appVersion",
+             [](const device_answer& x) -> const std::optional<std::string>& { return x.is.app_version; })
       .field("priority", [](const device_answer& x) { return x.is.priority(); })
       .field("active", [](const device_answer& x) { return x.is.active; })
       .field<&device_answer::online>("online")

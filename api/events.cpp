@@ -10,11 +10,13 @@ namespace mooring::api {
 
 namespace {
 
-data_update_event update_of(std::string cursor, const sync::feed_slot& slot, sync::entity_answer&& entity, instant now) {
+data_update_event update_of(std::string cursor, const sync::feed_slot& slot, sync::entity_answer&& entity,
+                            instant now) {
   return {std::move(cursor), slot.what, slot.urgency, std::move(entity), now};
 }
 
-conflict_alert_event alert_of(std::string cursor, const sync::feed_slot& slot, sync::conflict&& about, instant now) {
+conflict_alert_event alert_of(std::string cursor, const sync::feed_slot& slot, sync::conflict&& about,
+                              instant now) {
   const bool open = about.status == sync::conflict_status::open;
   return {std::move(cursor), std::move(about), open, slot.urgency, now};
 }
@@ -34,20 +36,27 @@ sync_event to_event(std::string_view tenant, sync::feed_event of, instant now) {
     std::string cursor;
     const sync::feed_slot& slot;
     instant now;
-    sync_event operator()(sync::entity_answer& what) { return update_of(std::move(cursor), slot, std::move(what), now); }
-    sync_event operator()(sync::conflict& what) { return alert_of(std::move(cursor), slot, std::move(what), now); }
+    sync_event operator()(sync::entity_answer& what) {
+      return update_of(std::move(cursor), slot, std::move(what), now);
+    }
+    sync_event operator()(sync::conflict& what) {
+      return alert_of(std::move(cursor), slot, std::move(what), now);
+    }
     sync_event operator()(sync::notification& what) {
       if (what.kind == sync::notification_kind::trigger)
-        return sync_trigger_event{std::move(cursor), domains_of(what.domains), std::move(what.text), what.urgency, now};
-      return system_notification_event{std::move(cursor), std::move(what.text), std::move(what.data), what.urgency, now};
+        return sync_trigger_event{std::move(cursor), domains_of(what.domains), std::move(what.text),
+                                  what.urgency, now};
+      return system_notification_event{std::move(cursor), std::move(what.text), std::move(what.data),
+                                       what.urgency, now};
     }
   };
   return std::visit(visitor{std::move(cursor), of.slot, now}, of.what);
 }
 
 sync_event resync_required(std::string_view tenant, sync::position head, instant now) {
-  return resync_required_event{sync::encode_cursor(tenant, head),
-                               "what was removed after this position is not kept any more: read all with changes", now};
+  return resync_required_event{
+      sync::encode_cursor(tenant, head),
+      "what was removed after this position is not kept any more: read all with changes", now};
 }
 
 sync_event caught_up(std::string_view tenant, sync::position upto, instant now) {
@@ -88,8 +97,8 @@ void bind_events(graphql::bindings& to) {
       .field<&caught_up_event::cursor>("cursor")
       .field<&caught_up_event::server_timestamp>("serverTimestamp");
   to.abstract<sync_event>("SyncEvent",
-                          {"DataUpdateEvent", "SyncTriggerEvent", "ConflictAlertEvent", "SystemNotificationEvent",
-                           "ResyncRequiredEvent", "CaughtUpEvent"},
+                          {"DataUpdateEvent", "SyncTriggerEvent", "ConflictAlertEvent",
+                           "SystemNotificationEvent", "ResyncRequiredEvent", "CaughtUpEvent"},
                           [](const sync_event& x) {
                             return std::visit(
                                 [&](const auto& one) {

@@ -6,7 +6,8 @@
 
 namespace mooring::api {
 
-sync::token_bucket* rate_limiter::find(bucket_map& in, const sync::rate& limit, std::uint64_t key, std::int64_t now_us) {
+sync::token_bucket* rate_limiter::find(bucket_map& in, const sync::rate& limit, std::uint64_t key,
+                                       std::int64_t now_us) {
   if (limit.off()) return nullptr;
   return &in.try_emplace(key, limit, now_us).first->second;
 }
@@ -16,9 +17,10 @@ void rate_limiter::forget_full(bucket_map& in, const sync::rate& limit, std::int
     at = at->second.is_full(limit, now_us) ? in.erase(at) : std::next(at);
 }
 
-std::optional<std::int64_t> rate_limiter::take(std::string_view tenant, std::string_view user, std::string_view address,
-                                               double cost, std::int64_t now_us) {
-  if (settings_.per_user.off() && settings_.per_tenant.off() && settings_.per_address.off()) return std::nullopt;
+std::optional<std::int64_t> rate_limiter::take(std::string_view tenant, std::string_view user,
+                                               std::string_view address, double cost, std::int64_t now_us) {
+  if (settings_.per_user.off() && settings_.per_tenant.off() && settings_.per_address.off())
+    return std::nullopt;
   const auto tenant_key = hash64(tenant, 1);
   const std::lock_guard hold(mutex_);
   if (users_.size() + tenants_.size() + addresses_.size() >= forget_at_) {

@@ -15,12 +15,13 @@ namespace mooring::api {
 
 class rate_limiter {
  public:
-  explicit rate_limiter(sync::rate_limits settings) : settings_(settings) {}
+  explicit rate_limiter(sync::rate_limits settings)
+      : settings_(settings) {}
 
   // Takes `cost` from all three buckets, or from none: then says after how many milliseconds to come back.
   // `address` may be empty (not counted).
-  std::optional<std::int64_t> take(std::string_view tenant, std::string_view user, std::string_view address, double cost,
-                                   std::int64_t now_us);
+  std::optional<std::int64_t> take(std::string_view tenant, std::string_view user, std::string_view address,
+                                   double cost, std::int64_t now_us);
 
  private:
   using bucket_map = std::unordered_map<std::uint64_t, sync::token_bucket>;

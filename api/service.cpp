@@ -33,7 +33,9 @@ struct request_context : output_context {
   std::uint64_t bytes = 0;
 };
 
-request_context& context_of(const field_call& call) { return *static_cast<request_context*>(call.context); }
+request_context& context_of(const field_call& call) {
+  return *static_cast<request_context*>(call.context);
+}
 
 std::unique_ptr<const graphql::schema> build() {
   auto built = graphql::build_schema(schema_text);
@@ -44,9 +46,11 @@ std::unique_ptr<const graphql::schema> build() {
 void count(field_outcomes& to, bool ok, std::int64_t took_us) {
   (ok ? to.succeeded : to.failed).fetch_add(1, std::memory_order_relaxed);
   const auto& bounds = field_outcomes::bounds_us;
-  const auto bucket = static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), took_us) - bounds.begin());
+  const auto bucket =
+      static_cast<std::size_t>(std::lower_bound(bounds.begin(), bounds.end(), took_us) - bounds.begin());
   to.latency[bucket].fetch_add(1, std::memory_order_relaxed);
-  to.latency_sum_us.fetch_add(static_cast<std::uint64_t>(std::max<std::int64_t>(took_us, 0)), std::memory_order_relaxed);
+  to.latency_sum_us.fetch_add(static_cast<std::uint64_t>(std::max<std::int64_t>(took_us, 0)),
+                              std::memory_order_relaxed);
 }
 
 // Answers a root field and counts how it went.
@@ -68,7 +72,10 @@ struct answerer {
 } // namespace
 
 struct service::parts {
-  explicit parts(service_options given) : options(std::move(given)), limiter(options.rates), schema(build()) {}
+  explicit parts(service_options given)
+      : options(std::move(given))
+      , limiter(options.rates)
+      , schema(build()) {}
 
   graphql::bindings bind();
   std::optional<error> admit(const graphql::admission& what);
@@ -105,8 +112,7 @@ struct service::parts {
   void sync_analytics(const field_call&, request_context&, answerer);
 
   // Submits, and answers with what `finish` makes of the answer's alternative A.
-  template<class A, class F>
-  void submit(request_context& at, command what, answerer answer, F finish) {
+  template<class A, class F> void submit(request_context& at, command what, answerer answer, F finish) {
     at.backend->submit(at.from, std::move(what),
                        [answer = std::move(answer), finish = std::move(finish)](result<command_answer> done) {
                          if (!done) return answer(done.failure());
@@ -117,7 +123,8 @@ struct service::parts {
   template<class C>
   void submit_counted(request_context& at, sync::count_devices whom, C what, answerer answer) {
     at.backend->read(at.from, std::move(whom),
-                     [this, &at, what = std::move(what), answer = std::move(answer)](result<sync::query_answer> found) mutable {
+                     [this, &at, what = std::move(what),
+                      answer = std::move(answer)](result<sync::query_answer> found) mutable {
                        if (!found) return answer(found.failure());
                        const auto devices = std::get<std::int64_t>(*found);
                        what.devices = static_cast<std::int32_t>(std::min<std::int64_t>(devices, INT32_MAX));
@@ -126,8 +133,7 @@ struct service::parts {
                      });
   }
   // Reads, and answers with the alternative A as it is. An empty optional is null.
-  template<class A>
-  void read(request_context& at, sync::query what, answerer answer) {
+  template<class A> void read(request_context& at, sync::query what, answerer answer) {
     at.backend->read(at.from, std::move(what), [answer = std::move(answer)](result<sync::query_answer> done) {
       if (!done) return answer(done.failure());
       answer(resolved::of<A>(std::move(std::get<A>(*done))));
@@ -150,14 +156,16 @@ void service::parts::root(graphql::bindings& to, std::string_view type, std::str
   outcome->name = fmt::format("{}.{}", type, field);
   to.root<T>(type, field, [this, resolve, outcome](const field_call& call, responder answer) {
     auto& at = context_of(call);
-    (this->*resolve)(call, at, answerer{std::move(answer), outcome, options.time, at.from.arrived_us, at.from.request_id});
+    (this->*resolve)(
+        call, at, answerer{std::move(answer), outcome, options.time, at.from.arrived_us, at.from.request_id});
   });
 }
 
 namespace {
 
 // The answer of an upload of one kind: its only section.
-resolved one_section(sync::upload_answer answer, std::optional<sync::section_answer> sync::upload_answer::*section) {
+resolved one_section(sync::upload_answer answer,
+                     std::optional<sync::section_answer> sync::upload_answer::*section) {
   auto whole = std::make_shared<const sync::upload_answer>(std::move(answer));
   const auto& part = (*whole).*section;
   MOORING_CHECK(part.has_value(), "an upload's answer has the section of its kind");
@@ -201,20 +209,22 @@ void service::parts::register_device(const field_call& call, request_context& at
   auto what = read_registration(call.arguments);
   auto id = what.device_id;
   // Registered first, then read as anybody would read it: with presence and pending changes.
-  at.backend->submit(at.from, std::move(what),
-                     [&at, id = std::move(id), answer = std::move(answer)](result<command_answer> done) {
-                       if (!done) return answer(done.failure());
-                       at.backend->read(at.from, sync::get_device{id}, [answer](result<sync::query_answer> found) {
-                         if (!found) return answer(found.failure());
-                         auto& device = std::get<std::optional<sync::device_answer>>(*found);
-                         if (!device) return answer(error{error_code::unavailable, "the device is not to be read yet"});
-                         answer(resolved::of(std::move(*device)));
-                       });
-                     });
+  at.backend->submit(
+      at.from, std::move(what),
+      [&at, id = std::move(id), answer = std::move(answer)](result<command_answer> done) {
+        if (!done) return answer(done.failure());
+        at.backend->read(at.from, sync::get_device{id}, [answer](result<sync::query_answer> found) {
+          if (!found) return answer(found.failure());
+          auto& device = std::get<std::optional<sync::device_answer>>(*found);
+          if (!device) return answer(error{error_code::unavailable, "the device is not to be read yet"});
+          answer(resolved::of(std::move(*device)));
+        });
+      });
 }
 
 void service::parts::deactivate_device(const field_call& call, request_context& at, answerer answer) {
-  submit<bool>(at, read_deactivation(call.arguments), std::move(answer), [](bool done) { return resolved::of(done); });
+  submit<bool>(at, read_deactivation(call.arguments), std::move(answer),
+               [](bool done) { return resolved::of(done); });
 }
 
 void service::parts::acknowledge(const field_call& call, request_context& at, answerer answer) {
@@ -256,7 +266,8 @@ void service::parts::server_info(const field_call&, request_context&, answerer a
   out.limits.payload_bytes_max = static_cast<std::int32_t>(options.rules.payload_bytes_max);
   out.limits.depth_max = static_cast<std::int32_t>(options.limits.depth);
   out.limits.complexity_max = options.limits.complexity;
-  out.limits.idempotency_window_seconds = static_cast<std::int32_t>(options.rules.idempotency_window_ms / 1000);
+  out.limits.idempotency_window_seconds =
+      static_cast<std::int32_t>(options.rules.idempotency_window_ms / 1000);
   answer(resolved::of(std::move(out)));
 }
 
@@ -363,8 +374,9 @@ graphql::bindings service::parts::bind() {
                                                      graphql::stream_responder answer) {
     auto& at = context_of(call);
     auto what = read_open_events(call.arguments, at.tenant);
-    auto source = what ? at.backend->open_events(at.from, std::move(what->device_id), what->after, std::move(writer))
-                       : result<std::shared_ptr<void>>(what.failure());
+    auto source =
+        what ? at.backend->open_events(at.from, std::move(what->device_id), what->after, std::move(writer))
+             : result<std::shared_ptr<void>>(what.failure());
     count(*opened, source.ok(), options.time->monotonic_us() - at.from.arrived_us);
     answer(std::move(source));
   });
@@ -379,15 +391,18 @@ std::optional<error> service::parts::admit(const graphql::admission& what) {
     return error{error_code::bad_user_input, "a mutation needs POST"};
   }
   double cost = 0;
-  for (const auto field : what.root_fields) cost += mutates ? sync::weight_of_mutation(field) : sync::weight_of_query;
+  for (const auto field : what.root_fields)
+    cost += mutates ? sync::weight_of_mutation(field) : sync::weight_of_query;
   const auto retry_after_ms =
       limiter.take(at.from.who.tenant, at.from.who.user, at.address, cost, options.time->monotonic_us());
   if (!retry_after_ms) return std::nullopt;
   refused_for_rate.fetch_add(1, std::memory_order_relaxed);
-  return error{error_code::rate_limited, "too many requests; come back after retryAfterMs", {}, retry_after_ms};
+  return error{
+      error_code::rate_limited, "too many requests; come back after retryAfterMs", {}, retry_after_ms};
 }
 
-service::service(service_options options) : parts_(std::make_unique<parts>(std::move(options))) {
+service::service(service_options options)
+    : parts_(std::make_unique<parts>(std::move(options))) {
   auto bound = parts_->bind();
   for (const auto& wrong : bound.check()) log::error("the API does not fit its schema: {}", wrong);
   MOORING_CHECK(bound.check().empty(), "every field of the schema is bound");
@@ -424,20 +439,27 @@ void service::execute(const service_request& request, std::function<void(service
   what.request_id = request.request_id;
   what.context = context;
   what.may_stream = request.may_stream;
-  parts_->engine->execute(what, [at = std::move(context), done = std::move(done)](graphql::response response) {
-    done({std::move(response), at->method_not_allowed});
-  });
+  parts_->engine->execute(what,
+                          [at = std::move(context), done = std::move(done)](graphql::response response) {
+                            done({std::move(response), at->method_not_allowed});
+                          });
 }
 
 std::string service::unauthenticated_body(std::uint64_t request_id) {
   return graphql::engine::error_body({error_code::unauthenticated, "a valid token is needed"}, request_id);
 }
 
-const graphql::engine& service::engine() const { return *parts_->engine; }
+const graphql::engine& service::engine() const {
+  return *parts_->engine;
+}
 
-const std::vector<std::unique_ptr<field_outcomes>>& service::outcomes() const { return parts_->outcomes; }
+const std::vector<std::unique_ptr<field_outcomes>>& service::outcomes() const {
+  return parts_->outcomes;
+}
 
-std::uint64_t service::rate_limited() const { return parts_->refused_for_rate; }
+std::uint64_t service::rate_limited() const {
+  return parts_->refused_for_rate;
+}
 
 std::vector<std::string> service::check() {
   parts all(service_options{});
@@ -446,6 +468,8 @@ std::vector<std::string> service::check() {
   return wrong;
 }
 
-std::string_view service::sdl() { return schema_text; }
+std::string_view service::sdl() {
+  return schema_text;
+}
 
 } // namespace mooring::api

@@ -23,14 +23,14 @@
 namespace mooring::api {
 
 struct service_options {
-  std::string version;             // of the server
+  std::string version; // of the server
   std::string node_id;
   bool introspection = true;
   graphql::document_limits limits;
   std::size_t document_bytes_max = 64 * 1024;
   std::size_t documents_cached_max = 1024;
-  sync::rate_limits rates;          // a rate of 0 switches one off
-  sync::rule_settings rules;       // for serverInfo.limits
+  sync::rate_limits rates;   // a rate of 0 switches one off
+  sync::rule_settings rules; // for serverInfo.limits
   const clock* time = &system_clock();
 };
 
@@ -40,9 +40,9 @@ struct service_request {
   api::backend* backend = nullptr;
   std::string_view query, operation_name;
   json_value variables, extensions;
-  std::string_view address;        // for the rate limit
-  bool may_mutate = true;          // false: HTTP GET
-  bool may_stream = false;         // true: a WebSocket, which can take events
+  std::string_view address; // for the rate limit
+  bool may_mutate = true;   // false: HTTP GET
+  bool may_stream = false;  // true: a WebSocket, which can take events
   std::uint64_t bytes = 0;
   std::uint64_t request_id = 0;
 };
@@ -54,10 +54,11 @@ struct service_answer {
 
 // Root fields in the order of the schema: Query's, then Mutation's; for the metrics.
 struct field_outcomes {
-  std::string name;                // "Mutation.syncBatch"
+  std::string name; // "Mutation.syncBatch"
   std::atomic<std::uint64_t> succeeded{0}, failed{0};
-  static constexpr std::array<std::int64_t, 14> bounds_us = {100,    250,    500,     1'000,   2'500,     5'000,     10'000,
-                                                             25'000, 50'000, 100'000, 250'000, 1'000'000, 2'500'000, 10'000'000};
+  static constexpr std::array<std::int64_t, 14> bounds_us = {
+      100,    250,    500,     1'000,   2'500,     5'000,     10'000,
+      25'000, 50'000, 100'000, 250'000, 1'000'000, 2'500'000, 10'000'000};
   std::array<std::atomic<std::uint64_t>, bounds_us.size() + 1> latency{}; // the last: beyond all bounds
   std::atomic<std::uint64_t> latency_sum_us{0};
 };

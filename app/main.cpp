@@ -76,8 +76,9 @@ int serve(const serve_request& request) {
   }
   const auto address = config::split_address(settings->network.listen)->first;
   const bool tls = !settings->network.tls_certificate.empty();
-  log::info("serving {}://{}:{}/graphql, data in {}", tls ? "wss" : "ws", address.find(':') == std::string::npos ? address : "[" + address + "]",
-            (*node)->port(), settings->data.folder);
+  log::info("serving {}://{}:{}/graphql, data in {}", tls ? "wss" : "ws",
+            address.find(':') == std::string::npos ? address : "[" + address + "]", (*node)->port(),
+            settings->data.folder);
 
   for (;;) {
     siginfo_t what{};
@@ -129,38 +130,47 @@ int main(int argc, char** argv) {
   all.set_help_all_flag("--help-all", "Help of all commands");
 
   serve_request serving;
-  auto* const serve_command = all.add_subcommand("serve", "Start a node. Ends on SIGTERM; SIGHUP reads the certificate again.");
-  serve_command->add_option("--config", serving.config_file, "TOML file; docs/mooring.example.toml has every setting");
+  auto* const serve_command =
+      all.add_subcommand("serve", "Start a node. Ends on SIGTERM; SIGHUP reads the certificate again.");
+  serve_command->add_option("--config", serving.config_file,
+                            "TOML file; docs/mooring.example.toml has every setting");
   serve_command->add_option("--data", serving.data, "Data folder (./mooring-data)");
   serve_command->add_option("--listen", serving.listen, "ADDRESS:PORT (127.0.0.1:8440)");
   serve_command->add_flag("--insecure", serving.insecure, "Listen beyond loopback without TLS");
   serve_command->add_option("--set", serving.set, "Any setting, as NAME=VALUE; may be repeated");
 
   app::token_request token;
-  auto* const token_command = all.add_subcommand("token", "Print a token that a node on this folder accepts.");
+  auto* const token_command =
+      all.add_subcommand("token", "Print a token that a node on this folder accepts.");
   token_command->add_option("--data", token.folder, "Data folder")->required();
   token_command->add_option("--tenant", token.tenant, "Tenant")->required();
   token_command->add_option("--user", token.user, "User")->required();
   token_command->add_option("--device", token.device, "Only this device id may be used with it");
-  token_command->add_option("--role", token.roles, "admin (of the tenant) or operator (of the node); may be repeated")
+  token_command
+      ->add_option("--role", token.roles, "admin (of the tenant) or operator (of the node); may be repeated")
       ->check(CLI::IsMember({"admin", "operator"}));
   token_command->add_option("--ttl", token.ttl, "How long it is valid: 15m, 1h, 30d (1h)");
   token_command->add_option("--audience", token.audience, "Claim aud");
   token_command->add_option("--issuer", token.issuer, "Claim iss");
 
   std::string folder, out;
-  auto* const check_command = all.add_subcommand("check", "Verify a stopped node's data: checksums, log, tables. Exit 3: damaged.");
+  auto* const check_command =
+      all.add_subcommand("check", "Verify a stopped node's data: checksums, log, tables. Exit 3: damaged.");
   check_command->add_option("--data", folder, "Data folder")->required();
 
   app::remote_backup_request remote;
-  auto* const backup_command = all.add_subcommand("backup", "Copy the data of a running or stopped node, as of one moment.");
+  auto* const backup_command =
+      all.add_subcommand("backup", "Copy the data of a running or stopped node, as of one moment.");
   auto* const from_where = backup_command->add_option_group("from", "Where the node is");
   from_where->add_option("--data", folder, "Data folder, on this machine");
-  from_where->add_option("--url", remote.url, "A running node, http(s)://HOST:PORT; needs an operator's token");
+  from_where->add_option("--url", remote.url,
+                         "A running node, http(s)://HOST:PORT; needs an operator's token");
   from_where->require_option(1);
   backup_command->add_option("--token", remote.token, "For --url; everybody on this machine can see it");
-  backup_command->add_option("--token-file", remote.token_file, "For --url; without both: the variable MOORING_TOKEN");
-  backup_command->add_option("--ca", remote.ca_file, "For --url: PEM certificates to trust instead of the system's");
+  backup_command->add_option("--token-file", remote.token_file,
+                             "For --url; without both: the variable MOORING_TOKEN");
+  backup_command->add_option("--ca", remote.ca_file,
+                             "For --url: PEM certificates to trust instead of the system's");
   backup_command->add_flag("--insecure", remote.insecure, "For --url: http to another machine");
   backup_command->add_option("OUT", out, "Folder to make")->required();
 
@@ -170,7 +180,8 @@ int main(int argc, char** argv) {
 
   auto* const version_command = all.add_subcommand("version", "Print the version.");
 
-  if (const auto unknown = unknown_command(all, argc, argv); !unknown.empty()) return app::complain(app::exit_usage, unknown);
+  if (const auto unknown = unknown_command(all, argc, argv); !unknown.empty())
+    return app::complain(app::exit_usage, unknown);
   try {
     all.parse(argc, argv);
   } catch (const CLI::ParseError& failed) {

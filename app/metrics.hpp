@@ -18,7 +18,10 @@ class node_status final : public net::status_source {
  public:
   node_status(const actors::runtime& runtime, const api::service& service, std::filesystem::path data,
               std::function<net::net_totals()> network)
-      : runtime_(runtime), service_(service), backups_(runtime, std::move(data)), network_(std::move(network)) {}
+      : runtime_(runtime)
+      , service_(service)
+      , backups_(runtime, std::move(data))
+      , network_(std::move(network)) {}
 
   bool is_ready(std::string& why_not) override;
   // Read from the parts' own counters at each scrape: nobody scraping costs nothing.

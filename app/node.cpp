@@ -23,7 +23,8 @@ namespace {
 // A shard with much in its log takes a while to bring its tables up to date.
 constexpr std::int64_t ready_timeout_ms = 120'000;
 
-storage::environment_options environment_of(const config::settings& from, const storage::data_folder& folder, unsigned n) {
+storage::environment_options environment_of(const config::settings& from, const storage::data_folder& folder,
+                                            unsigned n) {
   storage::environment_options out;
   out.folder = folder.shard_folder(n);
   out.map_bytes_initial = static_cast<std::uint64_t>(from.data.map_bytes_initial);
@@ -91,7 +92,8 @@ result<net::server_options> server_of(const config::settings& from) {
   out.tls_key_file = from.network.tls_key;
   out.allowed_origins = from.network.allowed_origins;
   for (const auto& proxy : from.network.trusted_proxies)
-    if (const auto network = ip_network::parse(proxy)) out.trusted_proxies.push_back(*network); // validated by config
+    if (const auto network = ip_network::parse(proxy))
+      out.trusted_proxies.push_back(*network); // validated by config
   out.serve_metrics = from.network.metrics;
   out.connections_max = static_cast<std::size_t>(from.network.connections_max);
   out.connections_per_address_max = static_cast<std::size_t>(from.network.connections_per_address_max);
@@ -115,14 +117,16 @@ result<std::string> read_file(const std::string& path) {
   return text.str();
 }
 
-result<std::shared_ptr<const net::jwt_verifier>> verifier_of(const config::settings& from, std::string secret) {
+result<std::shared_ptr<const net::jwt_verifier>> verifier_of(const config::settings& from,
+                                                             std::string secret) {
   net::jwt_options out;
   out.keys.push_back({"", net::jwt_algorithm::hs256, std::move(secret)});
   for (const auto& key : from.auth.keys) {
     auto pem = read_file(key.file);
     if (!pem) return pem.failure();
     const auto algorithm = net::jwt_algorithm_from(key.algorithm);
-    if (!algorithm) return error{error_code::bad_user_input, fmt::format("key {}: unknown algorithm", key.kid)};
+    if (!algorithm)
+      return error{error_code::bad_user_input, fmt::format("key {}: unknown algorithm", key.kid)};
     out.keys.push_back({key.kid, *algorithm, std::move(*pem)});
   }
   if (!from.auth.audience.empty()) out.audience = from.auth.audience;
@@ -134,10 +138,12 @@ result<std::shared_ptr<const net::jwt_verifier>> verifier_of(const config::setti
 } // namespace
 
 struct node::parts {
-  parts(storage::data_folder opened, actors::runtime_options runtime_options, api::service_options service_options,
-        std::function<net::net_totals()> network)
-      : folder(std::move(opened)), runtime(std::move(runtime_options)), service(std::move(service_options)),
-        status(runtime, service, folder.path(), std::move(network)) {}
+  parts(storage::data_folder opened, actors::runtime_options runtime_options,
+        api::service_options service_options, std::function<net::net_totals()> network)
+      : folder(std::move(opened))
+      , runtime(std::move(runtime_options))
+      , service(std::move(service_options))
+      , status(runtime, service, folder.path(), std::move(network)) {}
 
   storage::data_folder folder; // first: its lock goes last
   actors::runtime runtime;
@@ -147,9 +153,12 @@ struct node::parts {
   bool stopped = false;
 };
 
-node::node(std::unique_ptr<parts> made) : parts_(std::move(made)) {}
+node::node(std::unique_ptr<parts> made)
+    : parts_(std::move(made)) {}
 
-node::~node() { stop(); }
+node::~node() {
+  stop();
+}
 
 result<std::unique_ptr<node>> node::start(const config::settings& settings,
                                           std::function<void(const std::string& why)> fatal) {
@@ -170,20 +179,23 @@ result<std::unique_ptr<node>> node::start(const config::settings& settings,
   actors::runtime_options runtime;
   runtime.settings = actors_of(settings);
   runtime.network_threads = network->threads;
-  for (unsigned n = 0; n < folder->shards(); ++n) runtime.shards.push_back(environment_of(settings, *folder, n));
+  for (unsigned n = 0; n < folder->shards(); ++n)
+    runtime.shards.push_back(environment_of(settings, *folder, n));
   runtime.apply_bytes_max = static_cast<std::uint64_t>(settings.data.apply_bytes_max);
   runtime.apply_age_ms = settings.data.apply_age_ms;
   runtime.fatal = std::move(fatal);
 
   // The status page asks for the server's totals, and the server is made with the status page: a late answer.
   const auto server_ref = std::make_shared<net::server*>(nullptr);
-  auto made = std::make_unique<parts>(std::move(*folder), std::move(runtime), service_of(settings, node_id),
-                                      [server_ref] { return *server_ref != nullptr ? (*server_ref)->totals() : net::net_totals{}; });
+  auto made = std::make_unique<parts>(
+      std::move(*folder), std::move(runtime), service_of(settings, node_id),
+      [server_ref] { return *server_ref != nullptr ? (*server_ref)->totals() : net::net_totals{}; });
   if (auto ready = made->runtime.wait_ready(ready_timeout_ms); !ready) return ready.failure();
   auto* const all = made.get();
   made->server = std::make_unique<net::server>(
       std::move(*network), std::move(*verifier),
-      [all](net::thread_context& thread) { return all->runtime.make_gateway(thread, all->service); }, &made->status);
+      [all](net::thread_context& thread) { return all->runtime.make_gateway(thread, all->service); },
+      &made->status);
   *server_ref = made->server.get();
   if (auto started = made->server->start(); !started) return started.failure();
   return std::unique_ptr<node>(new node(std::move(made)));
@@ -197,8 +209,12 @@ void node::stop() {
   parts_->runtime.stop();
 }
 
-result<void> node::reload() { return parts_->server->reload_certificates(); }
+result<void> node::reload() {
+  return parts_->server->reload_certificates();
+}
 
-std::uint16_t node::port() const { return parts_->server->ports().front(); }
+std::uint16_t node::port() const {
+  return parts_->server->ports().front();
+}
 
 } // namespace mooring::app

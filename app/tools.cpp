@@ -23,8 +23,10 @@ int print_token(const token_request& request) {
   const auto file = storage::secret_file_of(request.folder);
   std::ifstream in(file, std::ios::binary);
   if (!in)
-    return complain(exit_failed, fmt::format("{}: cannot be read; a node makes it at its first start (mooring serve --data {})",
-                                             file.string(), request.folder));
+    return complain(
+        exit_failed,
+        fmt::format("{}: cannot be read; a node makes it at its first start (mooring serve --data {})",
+                    file.string(), request.folder));
   const std::string secret((std::istreambuf_iterator<char>(in)), std::istreambuf_iterator<char>());
   const auto ttl = config::parse_duration_ms(request.ttl);
   if (!ttl) return complain(exit_usage, fmt::format("--ttl: {}", ttl.failure().message));

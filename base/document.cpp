@@ -190,27 +190,39 @@ bool numbers_equal(any_number a, any_number b) {
   return a.is == any_number::real ? a.value == b.value : a.bits == b.bits;
 }
 
-bool is_numeric(document_kind kind) { return kind == document_kind::integer || kind == document_kind::number; }
+bool is_numeric(document_kind kind) {
+  return kind == document_kind::integer || kind == document_kind::number;
+}
 
 } // namespace
 
-document_kind kind_of(std::string_view value) { return read_head(value).kind; }
+document_kind kind_of(std::string_view value) {
+  return read_head(value).kind;
+}
 
-std::size_t size_of(std::string_view value) { return read_head(value).length; }
+std::size_t size_of(std::string_view value) {
+  return read_head(value).length;
+}
 
 std::string_view string_of(std::string_view value) {
   const auto at = read_head(value);
   return value.substr(at.head_bytes, at.length);
 }
 
-bool boolean_of(std::string_view value) { return static_cast<byte>(value[0]) == 0xc3; }
+bool boolean_of(std::string_view value) {
+  return static_cast<byte>(value[0]) == 0xc3;
+}
 
-double number_of(std::string_view value) { return as_double(number_at(value)); }
+double number_of(std::string_view value) {
+  return as_double(number_at(value));
+}
 
 std::int64_t integer_of(std::string_view value) {
   const auto n = number_at(value);
-  if (n.is == any_number::positive) return static_cast<std::int64_t>(std::min<std::uint64_t>(n.bits, INT64_MAX));
-  return n.is == any_number::negative ? static_cast<std::int64_t>(n.bits) : static_cast<std::int64_t>(n.value);
+  if (n.is == any_number::positive)
+    return static_cast<std::int64_t>(std::min<std::uint64_t>(n.bits, INT64_MAX));
+  return n.is == any_number::negative ? static_cast<std::int64_t>(n.bits)
+                                      : static_cast<std::int64_t>(n.value);
 }
 
 std::vector<document_field> fields_of(std::string_view object) {
@@ -322,7 +334,8 @@ std::uint64_t hash_front(std::string_view in, std::size_t& used) {
   case document_kind::number: {
     const auto n = normal(number_at(in));
     const std::uint64_t words[2] = {static_cast<std::uint64_t>(n.is),
-                                    n.is == any_number::real ? std::bit_cast<std::uint64_t>(n.value) : n.bits};
+                                    n.is == any_number::real ? std::bit_cast<std::uint64_t>(n.value)
+                                                             : n.bits};
     return hash64({reinterpret_cast<const char*>(words), sizeof words}, 1);
   }
   case document_kind::string: return hash64(in.substr(at.head_bytes, at.length), kind);
@@ -354,12 +367,24 @@ void document_writer::container(unsigned fixed, unsigned tag16, std::uint64_t me
   head(tag16 + 1, members, 4);
 }
 
-void document_writer::null() { head(0xc0, 0, 0); }
-void document_writer::boolean(bool value) { head(value ? 0xc3 : 0xc2, 0, 0); }
-void document_writer::number(double value) { head(0xcb, std::bit_cast<std::uint64_t>(value), 8); }
-void document_writer::begin_array(std::size_t elements) { container(0x90, 0xdc, elements); }
-void document_writer::begin_object(std::size_t members) { container(0x80, 0xde, members); }
-void document_writer::key(std::string_view name) { string(name); }
+void document_writer::null() {
+  head(0xc0, 0, 0);
+}
+void document_writer::boolean(bool value) {
+  head(value ? 0xc3 : 0xc2, 0, 0);
+}
+void document_writer::number(double value) {
+  head(0xcb, std::bit_cast<std::uint64_t>(value), 8);
+}
+void document_writer::begin_array(std::size_t elements) {
+  container(0x90, 0xdc, elements);
+}
+void document_writer::begin_object(std::size_t members) {
+  container(0x80, 0xde, members);
+}
+void document_writer::key(std::string_view name) {
+  string(name);
+}
 
 void document_writer::unsigned_integer(std::uint64_t value) {
   if (value <= 0x7f) return head(static_cast<unsigned>(value), 0, 0);
@@ -397,11 +422,17 @@ void document_writer::string(std::string_view value) {
   out_.append(value);
 }
 
-void document_writer::value(std::string_view document_bytes) { out_.append(document_bytes); }
+void document_writer::value(std::string_view document_bytes) {
+  out_.append(document_bytes);
+}
 
-document empty_object() { return document{std::string(1, static_cast<char>(0x80))}; }
+document empty_object() {
+  return document{std::string(1, static_cast<char>(0x80))};
+}
 
-document null_document() { return document{std::string(1, static_cast<char>(0xc0))}; }
+document null_document() {
+  return document{std::string(1, static_cast<char>(0xc0))};
+}
 
 document merge_patch(std::string_view target, std::string_view patch) {
   if (kind_of(patch) != document_kind::object) return document{std::string(patch)};
@@ -505,7 +536,9 @@ std::size_t append_value(std::string& out, std::string_view in) {
 
 } // namespace
 
-void append_json(std::string& out, std::string_view value) { append_value(out, value); }
+void append_json(std::string& out, std::string_view value) {
+  append_value(out, value);
+}
 
 std::string to_json(const document& value) {
   std::string out;

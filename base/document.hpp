@@ -65,11 +65,11 @@ class document_writer {
   void unsigned_integer(std::uint64_t value);
   void number(double value);
   void string(std::string_view value);
-  void begin_array(std::size_t elements);  // followed by that many values
-  void begin_object(std::size_t members);  // followed by that many key/value pairs
+  void begin_array(std::size_t elements); // followed by that many values
+  void begin_object(std::size_t members); // followed by that many key/value pairs
   void key(std::string_view name);
   void value(std::string_view document_bytes); // a whole value copied in
-  void clear() { out_.clear(); }           // keeps the memory
+  void clear() { out_.clear(); }               // keeps the memory
   document take() { return document{std::move(out_)}; }
   std::string_view bytes() const { return out_; }
 

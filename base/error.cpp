@@ -22,7 +22,8 @@ std::string_view to_string(error_code code) {
 }
 
 bool is_retryable(error_code code) {
-  return code == error_code::rate_limited || code == error_code::unavailable || code == error_code::storage_full;
+  return code == error_code::rate_limited || code == error_code::unavailable ||
+         code == error_code::storage_full;
 }
 
 } // namespace mooring

@@ -37,8 +37,8 @@ bool is_retryable(error_code code);
 struct error {
   error_code code = error_code::internal;
   std::string message;
-  std::string field = {};                           // the argument or item field at fault, when there is one
-  std::optional<std::int64_t> retry_after_ms = {};  // rate_limited, unavailable, storage_full
+  std::string field = {};                          // the argument or item field at fault, when there is one
+  std::optional<std::int64_t> retry_after_ms = {}; // rate_limited, unavailable, storage_full
 };
 
 } // namespace mooring

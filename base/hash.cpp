@@ -22,7 +22,8 @@ constexpr std::uint32_t castagnoli_reversed = 0x82f63b78;
 
 struct crc_table {
   std::uint32_t at[256];
-  constexpr crc_table() : at{} {
+  constexpr crc_table()
+      : at{} {
     for (std::uint32_t i = 0; i < 256; ++i) {
       std::uint32_t crc = i;
       for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) ? castagnoli_reversed : 0);
@@ -33,12 +34,14 @@ struct crc_table {
 constexpr crc_table table;
 
 std::uint32_t crc32c_portable(const char* data, std::size_t size, std::uint32_t crc) {
-  for (std::size_t i = 0; i < size; ++i) crc = (crc >> 8) ^ table.at[(crc ^ static_cast<unsigned char>(data[i])) & 0xff];
+  for (std::size_t i = 0; i < size; ++i)
+    crc = (crc >> 8) ^ table.at[(crc ^ static_cast<unsigned char>(data[i])) & 0xff];
   return crc;
 }
 
 #if defined(__x86_64__)
-__attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(const char* data, std::size_t size, std::uint32_t crc) {
+__attribute__((target("sse4.2"))) std::uint32_t crc32c_sse42(const char* data, std::size_t size,
+                                                             std::uint32_t crc) {
   std::uint64_t wide = crc;
   for (; size >= 8; data += 8, size -= 8) {
     std::uint64_t word;

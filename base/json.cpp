@@ -45,13 +45,19 @@ raw to_raw(const element& value) {
 std::uint64_t word_at(const void* tape, std::size_t index) {
   return static_cast<const simdjson::dom::document*>(tape)->tape[index];
 }
-char letter(std::uint64_t word) { return static_cast<char>(word >> 56); }
-std::uint32_t matching(std::uint64_t word) { return static_cast<std::uint32_t>(word); }
+char letter(std::uint64_t word) {
+  return static_cast<char>(word >> 56);
+}
+std::uint32_t matching(std::uint64_t word) {
+  return static_cast<std::uint32_t>(word);
+}
 constexpr std::uint64_t count_saturated = 0xffffff;
 
 } // namespace
 
-json_value make_json_value(const void* tape, std::size_t index) { return {tape, index}; }
+json_value make_json_value(const void* tape, std::size_t index) {
+  return {tape, index};
+}
 
 json_kind json_value::kind() const {
   switch (letter(word_at(tape_, index_))) {
@@ -69,11 +75,17 @@ json_kind json_value::kind() const {
   MOORING_CHECK(false, "a value's letter on the tape");
 }
 
-bool json_value::boolean() const { return letter(word_at(tape_, index_)) == 't'; }
+bool json_value::boolean() const {
+  return letter(word_at(tape_, index_)) == 't';
+}
 
-std::int64_t json_value::integer() const { return static_cast<std::int64_t>(word_at(tape_, index_ + 1)); }
+std::int64_t json_value::integer() const {
+  return static_cast<std::int64_t>(word_at(tape_, index_ + 1));
+}
 
-std::uint64_t json_value::unsigned_integer() const { return word_at(tape_, index_ + 1); }
+std::uint64_t json_value::unsigned_integer() const {
+  return word_at(tape_, index_ + 1);
+}
 
 double json_value::number() const {
   const auto bits = word_at(tape_, index_ + 1);
@@ -87,7 +99,9 @@ double json_value::number() const {
   return out;
 }
 
-std::string_view json_value::string() const { return to_element(tape_, index_).get_string().value_unsafe(); }
+std::string_view json_value::string() const {
+  return to_element(tape_, index_).get_string().value_unsafe();
+}
 
 std::size_t json_value::size() const {
   const auto word = word_at(tape_, index_);
@@ -101,9 +115,13 @@ std::size_t json_value::size() const {
   return counted;
 }
 
-json_value::cursor json_value::first() const { return index_ + 1; }
+json_value::cursor json_value::first() const {
+  return index_ + 1;
+}
 
-json_value::cursor json_value::end() const { return matching(word_at(tape_, index_)) - 1; }
+json_value::cursor json_value::end() const {
+  return matching(word_at(tape_, index_)) - 1;
+}
 
 json_value::cursor json_value::next(cursor at) const {
   const auto word = word_at(tape_, at);
@@ -117,7 +135,9 @@ json_value::cursor json_value::next(cursor at) const {
   }
 }
 
-std::string_view json_value::key(cursor at) const { return child(at).string(); }
+std::string_view json_value::key(cursor at) const {
+  return child(at).string();
+}
 
 json_value json_value::find(std::string_view name) const {
   const auto last = end();
@@ -134,7 +154,8 @@ struct json_parser::impl {
   simdjson::dom::parser parser;
 };
 
-json_parser::json_parser() : impl_(std::make_unique<impl>()) {}
+json_parser::json_parser()
+    : impl_(std::make_unique<impl>()) {}
 json_parser::~json_parser() = default;
 json_parser::json_parser(json_parser&&) noexcept = default;
 json_parser& json_parser::operator=(json_parser&&) noexcept = default;

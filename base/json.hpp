@@ -16,7 +16,16 @@
 
 namespace mooring {
 
-enum class json_kind : std::uint8_t { null, boolean, integer, unsigned_integer, number, string, array, object };
+enum class json_kind : std::uint8_t {
+  null,
+  boolean,
+  integer,
+  unsigned_integer,
+  number,
+  string,
+  array,
+  object
+};
 
 // One value inside a parsed text. Cheap to copy. A default-constructed handle is "absent".
 class json_value {
@@ -34,12 +43,10 @@ class json_value {
   std::size_t size() const; // array: elements, object: members
 
   // for_each_element(f): f(json_value); for_each_member(f): f(std::string_view key, json_value). f returns void.
-  template<class F>
-  void for_each_element(F&& f) const {
+  template<class F> void for_each_element(F&& f) const {
     for (auto at = first(); at != end(); at = next(at)) f(child(at));
   }
-  template<class F>
-  void for_each_member(F&& f) const {
+  template<class F> void for_each_member(F&& f) const {
     for (auto at = first(); at != end();) {
       const auto name = key(at);
       at = next(at);
@@ -54,7 +61,9 @@ class json_value {
   friend class json_parser;
   friend json_value make_json_value(const void*, std::size_t);
   using cursor = std::size_t;
-  json_value(const void* tape, std::size_t index) : tape_(tape), index_(index) {}
+  json_value(const void* tape, std::size_t index)
+      : tape_(tape)
+      , index_(index) {}
   cursor first() const;
   cursor end() const;
   cursor next(cursor at) const;

@@ -67,8 +67,9 @@ void append_json_number(std::string& out, double value) {
   char digits[40];
   // From 2^63 on the shortest text may be an integer of more than 64 bits, which no reader of ours takes back.
   const bool is_huge = std::fabs(value) >= 0x1p63;
-  const auto end = is_huge ? std::to_chars(digits, digits + sizeof digits, value, std::chars_format::scientific).ptr
-                           : std::to_chars(digits, digits + sizeof digits, value).ptr;
+  const auto end =
+      is_huge ? std::to_chars(digits, digits + sizeof digits, value, std::chars_format::scientific).ptr
+              : std::to_chars(digits, digits + sizeof digits, value).ptr;
   out.append(digits, end);
 }
 

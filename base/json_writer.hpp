@@ -20,7 +20,9 @@ inline void append_json_integer(std::string& out, std::int64_t value) {
   const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
   out.append(digits, end);
 }
-inline void append_json_boolean(std::string& out, bool value) { out.append(value ? "true" : "false"); }
+inline void append_json_boolean(std::string& out, bool value) {
+  out.append(value ? "true" : "false");
+}
 inline void append_json_instant(std::string& out, instant at) {
   out.push_back('"');
   append_instant(out, at);

@@ -84,9 +84,13 @@ void stop() {
   if (last) last->logger->flush();
 }
 
-void set_level(level least) { least_level = static_cast<int>(least); }
+void set_level(level least) {
+  least_level = static_cast<int>(least);
+}
 
-bool enabled(level at) { return static_cast<int>(at) >= least_level.load(std::memory_order_relaxed); }
+bool enabled(level at) {
+  return static_cast<int>(at) >= least_level.load(std::memory_order_relaxed);
+}
 
 void write(level at, std::string_view message) {
   std::string line;

@@ -16,8 +16,8 @@ enum class level : std::uint8_t { debug, info, warning, error, off };
 
 struct options {
   level least = level::info;
-  bool json_lines = false;  // one JSON object a line, for machines
-  std::string file = {};    // empty: standard error
+  bool json_lines = false; // one JSON object a line, for machines
+  std::string file = {};   // empty: standard error
 };
 
 // Starts the logger. Messages before this go to standard error. Not thread-safe; call once at start.
@@ -28,20 +28,16 @@ void set_level(level least);
 bool enabled(level at);
 void write(level at, std::string_view message);
 
-template<class... Args>
-void debug(fmt::format_string<Args...> format, Args&&... args) {
+template<class... Args> void debug(fmt::format_string<Args...> format, Args&&... args) {
   if (enabled(level::debug)) write(level::debug, fmt::format(format, std::forward<Args>(args)...));
 }
-template<class... Args>
-void info(fmt::format_string<Args...> format, Args&&... args) {
+template<class... Args> void info(fmt::format_string<Args...> format, Args&&... args) {
   if (enabled(level::info)) write(level::info, fmt::format(format, std::forward<Args>(args)...));
 }
-template<class... Args>
-void warning(fmt::format_string<Args...> format, Args&&... args) {
+template<class... Args> void warning(fmt::format_string<Args...> format, Args&&... args) {
   if (enabled(level::warning)) write(level::warning, fmt::format(format, std::forward<Args>(args)...));
 }
-template<class... Args>
-void error(fmt::format_string<Args...> format, Args&&... args) {
+template<class... Args> void error(fmt::format_string<Args...> format, Args&&... args) {
   if (enabled(level::error)) write(level::error, fmt::format(format, std::forward<Args>(args)...));
 }
 

@@ -31,15 +31,17 @@ constexpr std::int64_t first_ms = -62'135'596'800'000, last_ms = 253'402'300'799
 
 std::optional<instant> parse_instant(std::string_view text) {
   // 2025-09-28T12:00:00 is 19 characters; a zone must follow.
-  if (text.size() < 20 || text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') || text[13] != ':' ||
-      text[16] != ':')
+  if (text.size() < 20 || text[4] != '-' || text[7] != '-' || (text[10] != 'T' && text[10] != 't') ||
+      text[13] != ':' || text[16] != ':')
     return std::nullopt;
   const int year = digits(text, 0, 4), month = digits(text, 5, 2), day = digits(text, 8, 2);
   const int hour = digits(text, 11, 2), minute = digits(text, 14, 2);
   int second = digits(text, 17, 2);
-  if (year < 1 || month < 1 || day < 1 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
+  if (year < 1 || month < 1 || day < 1 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
+      second > 60)
     return std::nullopt;
-  const std::chrono::year_month_day date{std::chrono::year{year}, std::chrono::month{static_cast<unsigned>(month)},
+  const std::chrono::year_month_day date{std::chrono::year{year},
+                                         std::chrono::month{static_cast<unsigned>(month)},
                                          std::chrono::day{static_cast<unsigned>(day)}};
   if (!date.ok()) return std::nullopt;
 
@@ -78,7 +80,8 @@ std::optional<instant> parse_instant(std::string_view text) {
   const std::int64_t days = std::chrono::sys_days{date}.time_since_epoch().count();
   const std::int64_t since_1970 =
       days * ms_per_day + ((hour * 60 + minute - offset_minutes) * 60 + second) * std::int64_t{1000} + ms;
-  if (since_1970 < first_ms || since_1970 > last_ms) return std::nullopt; // the offset leads out of the years 1 to 9999
+  if (since_1970 < first_ms || since_1970 > last_ms)
+    return std::nullopt; // the offset leads out of the years 1 to 9999
   return instant{since_1970};
 }
 

@@ -18,8 +18,12 @@ struct instant {
   auto operator<=>(const instant&) const = default;
 };
 
-constexpr instant operator+(instant at, std::int64_t ms) { return {at.ms + ms}; }
-constexpr std::int64_t operator-(instant a, instant b) { return a.ms - b.ms; }
+constexpr instant operator+(instant at, std::int64_t ms) {
+  return {at.ms + ms};
+}
+constexpr std::int64_t operator-(instant a, instant b) {
+  return a.ms - b.ms;
+}
 
 // Parses RFC 3339: `2025-09-28T12:00:00Z`, any fraction (rounded down to ms), any offset, `t`/`z` in either case.
 // Returns nothing for what is no instant: wrong form, day 31 of June, hour 24. A leap second (:60) is taken as :59.999.
@@ -34,8 +38,8 @@ std::string to_string(instant at);
 class clock {
  public:
   virtual ~clock() = default;
-  virtual instant now() const = 0;                  // wall clock
-  virtual std::int64_t monotonic_us() const = 0;    // never goes back; for durations and deadlines
+  virtual instant now() const = 0;               // wall clock
+  virtual std::int64_t monotonic_us() const = 0; // never goes back; for durations and deadlines
 };
 
 // The machine's clock.
@@ -44,7 +48,8 @@ const clock& system_clock();
 // A clock that a test moves by hand.
 class manual_clock final : public clock {
  public:
-  explicit manual_clock(instant start) : now_(start) {}
+  explicit manual_clock(instant start)
+      : now_(start) {}
   instant now() const override { return now_; }
   std::int64_t monotonic_us() const override { return now_.ms * 1000; }
   void advance_ms(std::int64_t ms) { now_.ms += ms; }

@@ -102,7 +102,8 @@ result<applied_state> decode_applied(std::string_view value) {
   if (in_parts) state.ahead = in.integer<std::uint64_t>();
   if (!in.at_end()) return damaged("applied index", "wrong length");
   if (in_parts && state.ahead <= state.index)
-    return damaged("applied index", fmt::format("impossible: index {}, and {} ahead of it", state.index, state.ahead));
+    return damaged("applied index",
+                   fmt::format("impossible: index {}, and {} ahead of it", state.index, state.ahead));
   if (state.index == 0 || state.term == 0 || state.log_first == 0 || state.log_first > state.index + 1)
     return damaged("applied index", fmt::format("impossible: index {}, term {}, log from {}", state.index,
                                                 state.term, state.log_first));

@@ -118,7 +118,8 @@ result<bool> read_replica(stable_storage& from, replica_contents& out, std::vect
     return true;
   });
   if (!scanned) return scanned.failure();
-  if (const auto needed = std::max(out.applied.index, out.applied.ahead); !sink.must_stop() && needed >= expected)
+  if (const auto needed = std::max(out.applied.index, out.applied.ahead);
+      !sink.must_stop() && needed >= expected)
     sink.add(fmt::format("log: ends at {}, but {} was applied", expected - 1, needed));
   if (sink.must_stop()) return *sink.first();
   return true;

@@ -186,7 +186,8 @@ struct shard::impl final : raft_io_host {
   std::uint64_t bytes_since_snapshot = 0; // of bodies, in raft's log in memory
   apply_in_parts parts;
   bool view_held = false;
-  bool half_done = false; // an apply in parts of an earlier life: the tables are consistent when the next one is done
+  bool half_done =
+      false; // an apply in parts of an earlier life: the tables are consistent when the next one is done
   std::int64_t part_at_us = 0; // when the last part was written
   bool blocked = false;        // the disk was full
   std::int64_t retry_at_us = 0;
@@ -544,7 +545,8 @@ result<void> shard::impl::room_for_entry(std::size_t bytes, std::size_t rows) {
   if (blocked) return storage_full();
   if (has_room(bytes, rows)) return {};
   if (nothing_waits()) return storage_full();
-  if (auto applied = apply_pending(); !applied) return applied; // what waits goes first, and needs no room any more
+  if (auto applied = apply_pending(); !applied)
+    return applied; // what waits goes first, and needs no room any more
   return has_room(bytes, rows) ? result<void>{} : storage_full();
 }
 
@@ -558,7 +560,8 @@ bool shard::impl::apply_due() const {
 // From now on what waits goes into the tables. Meanwhile others see them as they are now.
 // REQUIRES: nothing is under way.
 void shard::impl::begin_parts() {
-  const auto index = applied_by_raft(); // barriers behind the last command change no table, but count as applied
+  const auto index =
+      applied_by_raft(); // barriers behind the last command change no table, but count as applied
   parts.begin(pending, index, live->store->term_of(index));
   part_at_us = 0;
 }

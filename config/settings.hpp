@@ -127,7 +127,8 @@ using overrides = std::vector<std::pair<std::string, std::string>>;
 
 // Reads `file` (empty: none), then the environment, then `given`, and validates. A failure says which setting, where it
 // came from, what was wrong and what would be right (bad_user_input; not_found when the file does not exist).
-result<settings> load(const std::filesystem::path& file, const environment_variables& environment, const overrides& given);
+result<settings> load(const std::filesystem::path& file, const environment_variables& environment,
+                      const overrides& given);
 
 // Listening beyond loopback needs TLS or `insecure`; certificate and key go together; …
 result<void> validate(const settings& values);

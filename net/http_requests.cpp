@@ -51,9 +51,11 @@ void http_session::dispatch_backup() {
     const bool sent = !header(http::field::authorization).empty();
     if (sent) thread_.counters().refused_tokens.add();
     return refuse(401, error_code::unauthenticated, token_fault_,
-                  sent ? "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n" : "WWW-Authenticate: Bearer\r\n");
+                  sent ? "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
+                       : "WWW-Authenticate: Bearer\r\n");
   }
-  if (!who_->is_operator) return refuse(403, error_code::forbidden, "a backup needs a token with the role operator");
+  if (!who_->is_operator)
+    return refuse(403, error_code::forbidden, "a backup needs a token with the role operator");
   if (is_http_1_0_) return refuse(400, error_code::bad_user_input, "a backup needs HTTP/1.1");
   if (thread_.is_stopping()) return refuse(503, error_code::unavailable, "the node is stopping");
   if (thread_.status() == nullptr) return refuse(404, error_code::not_found, "there are no backups here");
@@ -67,16 +69,18 @@ void http_session::dispatch_backup() {
     log::warning("request {}: {}", hexadecimal(request_id_), begun.failure().message);
     return refuse(503, begun.failure().code, begun.failure().message, "Retry-After: 10\r\n");
   }
-  log::info("request {}: user {} of tenant {} takes a backup", hexadecimal(request_id_), who_->user, who_->tenant);
+  log::info("request {}: user {} of tenant {} takes a backup", hexadecimal(request_id_), who_->user,
+            who_->tenant);
 }
 
 // ── long bodies ──
 
 result<void> http_session::stream(std::string_view content_type, std::unique_ptr<body_source> source) {
-  auto started = thread_.start_body(std::move(source), [held = std::weak_ptr(self()), type = std::string(content_type)](
-                                                           result<std::string> piece) {
-    if (const auto one = held.lock()) one->take_piece(std::move(piece), type);
-  });
+  auto started =
+      thread_.start_body(std::move(source), [held = std::weak_ptr(self()),
+                                             type = std::string(content_type)](result<std::string> piece) {
+        if (const auto one = held.lock()) one->take_piece(std::move(piece), type);
+      });
   if (!started) return started.failure();
   pump_ = std::move(*started);
   pump_->want();
@@ -167,7 +171,8 @@ void http_session::dispatch_graphql() {
   request.remote_address = connection_.remote_address;
   std::string forwarded;
   if (connection_.is_proxy)
-    if (const auto client = forwarded_client_of_request()) request.remote_address = forwarded = client->text();
+    if (const auto client = forwarded_client_of_request())
+      request.remote_address = forwarded = client->text();
   request.request_id = request_id_;
   request.arrived_us = system_clock().monotonic_us();
   if (!(method == http::verb::post ? prepare_post(request) : prepare_get(request))) return;

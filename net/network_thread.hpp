@@ -78,7 +78,9 @@ class network_thread final : public thread_context {
   // ── from any thread ──
   void post(std::function<void()> work) override;
   unsigned index() const override { return index_; }
-  void at_rest(std::function<void()> work) override { at_rest_ = std::move(work); } // not from any thread: see there
+  void at_rest(std::function<void()> work) override {
+    at_rest_ = std::move(work);
+  } // not from any thread: see there
   void adopt_later(accepted_socket socket);
   std::size_t session_count() const { return session_count_.load(std::memory_order_relaxed); }
   net_counters& counters() { return counters_; }

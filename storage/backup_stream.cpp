@@ -154,7 +154,8 @@ struct backup_writer::impl {
         to.reset();
       });
     } catch (const std::system_error& none) {
-      return error{error_code::unavailable, std::string("no thread is left for a shard's copy: ") + none.what()};
+      return error{error_code::unavailable,
+                   std::string("no thread is left for a shard's copy: ") + none.what()};
     }
     at = step::shard_data;
     return begin_file(shard_file_name(shard));

@@ -26,7 +26,8 @@ class checker {
       ++summary_.rows;
       // Pages that point at each other could otherwise be read for ever.
       if (key <= last) {
-        found("row " + to_hex(key) + " comes after row " + to_hex(last) + ": the tree is damaged; what follows cannot be read");
+        found("row " + to_hex(key) + " comes after row " + to_hex(last) +
+              ": the tree is damaged; what follows cannot be read");
         return false;
       }
       last = key;

@@ -40,7 +40,8 @@ struct check_options {
 
 struct check_summary {
   std::uint64_t rows = 0; // all, with the log's
-  std::uint64_t tenants = 0, users = 0, devices = 0, entities = 0, conflicts = 0, notifications = 0, slots = 0;
+  std::uint64_t tenants = 0, users = 0, devices = 0, entities = 0, conflicts = 0, notifications = 0,
+                slots = 0;
   std::uint64_t findings = 0;
   bool stopped = false; // at findings_max
 };

@@ -148,7 +148,7 @@ struct environment::impl : std::enable_shared_from_this<environment::impl> {
   // when it was; readers borrow them one at a time each. An idle one reads no page: the map may be replaced
   // under it.
   bool view_held = false;
-  std::uint64_t view_number = 0; // of the view that is, or was last, held
+  std::uint64_t view_number = 0;    // of the view that is, or was last, held
   std::vector<MDB_txn*> view_idle;  // of the held view
   std::vector<MDB_txn*> view_spare; // reset, for the next one
 
@@ -206,7 +206,7 @@ struct read_transaction::impl {
   MDB_txn* own = nullptr;      // made at the first snapshot that is not borrowed
   MDB_txn* borrowed = nullptr; // from a held view
   std::uint64_t borrowed_of = 0;
-  MDB_txn* txn = nullptr;      // the one of the two that is current
+  MDB_txn* txn = nullptr;               // the one of the two that is current
   mutable MDB_cursor* cursor = nullptr; // kept over park and renew
   mutable bool cursor_stale = false;
   mutable bool cursor_busy = false;
@@ -585,7 +585,8 @@ result<void> environment::hold_view() {
     }
     if (code == 0) impl_->view_idle.push_back(txn);
   }
-  if (impl_->view_idle.empty()) return error{error_code::unavailable, lmdb_error("holding a view", code).message};
+  if (impl_->view_idle.empty())
+    return error{error_code::unavailable, lmdb_error("holding a view", code).message};
   impl_->view_held = true;
   ++impl_->view_number;
   return {};

@@ -57,7 +57,7 @@ struct environment_options {
   std::int64_t reader_age_max_ms = 10'000; // an older read transaction is reported as overdue
   std::int64_t grow_wait_ms = 2'000;       // how long grow() waits for readers to leave
   unsigned view_readers = 16; // at a time while a view is held; a further one waits until one is parked
-  bool read_only = false;                  // for tools that look at a stopped node's files
+  bool read_only = false;     // for tools that look at a stopped node's files
 };
 
 class environment;

@@ -196,7 +196,8 @@ void tenant_store::scan_conflicts(const conflict_filter& filter,
               [&](std::string_view key, std::string_view value) {
                 const auto open = keep(decode_open_conflict(key, value));
                 if (!open) return false;
-                if (!sync::may_see(filter.viewer, open->owner) || !holds(filter.domains, open->in)) return true;
+                if (!sync::may_see(filter.viewer, open->owner) || !holds(filter.domains, open->in))
+                  return true;
                 auto conflict = find_conflict(parse_key(key)->at);
                 if (conflict) return each(std::move(*conflict));
                 fail({error_code::internal, "row " + to_hex(key) + " names a conflict that is not there"});

@@ -81,10 +81,11 @@ class tenant_store final : public sync::store {
   void scan_conflicts(const conflict_filter& filter, const std::function<bool(sync::conflict&&)>& each);
   std::vector<sync::device> devices_of(sync::user_number owner); // by number
   std::optional<sync::analytics_hour> find_analytics(std::int64_t hour);
-  std::vector<sync::analytics_hour> analytics(std::int64_t from, std::int64_t upto, std::size_t most); // [from, upto)
+  std::vector<sync::analytics_hour> analytics(std::int64_t from, std::int64_t upto,
+                                              std::size_t most); // [from, upto)
   // Active devices, in the order of their owners; of one owner, or of all.
   std::int64_t count_devices(std::optional<sync::user_number> owner);
-  std::vector<sync::policy> policies();                          // those that were set, by domain
+  std::vector<sync::policy> policies(); // those that were set, by domain
   // The id behind a number. A view.
   std::optional<std::string_view> device_id(sync::device_number number);
   std::optional<std::string_view> user_id(sync::user_number number);

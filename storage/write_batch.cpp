@@ -152,7 +152,8 @@ class row_writer {
 
 } // namespace
 
-result<void> append_batch(std::string& entry, tenant_hash tenant, const sync::write_list& writes, numbering before) {
+result<void> append_batch(std::string& entry, tenant_hash tenant, const sync::write_list& writes,
+                          numbering before) {
   row_writer writer(entry, tenant, before);
   for (const auto& write : writes) std::visit(writer, write);
   if (!writer.finish()) return error{error_code::bad_user_input, "an id is longer than a stored key can be"};

@@ -33,7 +33,8 @@ struct numbering {
 
 // Encodes the writes of one command as a batch at the end of `entry`. bad_user_input when an id is longer than a key
 // can hold: then `entry` is as before.
-result<void> append_batch(std::string& entry, tenant_hash tenant, const sync::write_list& writes, numbering before);
+result<void> append_batch(std::string& entry, tenant_hash tenant, const sync::write_list& writes,
+                          numbering before);
 
 // One command's batch, or several that were joined: the bytes of an entry, or of a part of one. Movable,
 // copyable.

@@ -38,7 +38,7 @@ struct sync_metrics { // SyncMetricsType
   std::int32_t synced_items = 0;
   std::int32_t failed_items = 0;
   std::int32_t conflicts_detected = 0;
-  double duration_ms = 0;  // filled in by the actor at the commit; 0 in what the rules return
+  double duration_ms = 0; // filled in by the actor at the commit; 0 in what the rules return
   std::optional<std::int64_t> bandwidth_bytes;
   std::optional<double> cache_hit_rate;
   bool operator==(const sync_metrics&) const = default;

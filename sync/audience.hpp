@@ -7,7 +7,9 @@
 namespace mooring::sync {
 
 // Visibility of entities, conflicts and notifications: owner 0 is shared by the tenant.
-inline bool may_see(user_number who, user_number owner) { return owner == 0 || owner == who; }
+inline bool may_see(user_number who, user_number owner) {
+  return owner == 0 || owner == who;
+}
 
 // A device gets what its user may see, except its own edits. A conflict that it brought about it does get.
 // Slot: feed_slot, or a view of one. Device 0: no one in particular. For a notification also ask the notification itself.

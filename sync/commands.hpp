@@ -54,7 +54,8 @@ struct behavioral_item {
 struct session_item {
   std::string session_id;
   input_instant start_time;
-  bool has_end_time = false; // an end time was given and not null; end_time is then empty when it is no instant
+  // an end time was given and not null; end_time is then empty when it is no instant
+  bool has_end_time = false;
   input_instant end_time;
   std::optional<std::int32_t> duration_ms;
   document activities; // an array, or absent
@@ -90,15 +91,16 @@ struct upload {
   upload_kind kind = upload_kind::batch;
   std::string idempotency_key;
   std::string device_id;
-  digest128 request;              // of mutation and arguments
+  digest128 request; // of mutation and arguments
   std::uint64_t payload_bytes = 0;
-  bool has_voice = false, has_behavioral = false, has_session = false, has_metrics = false, has_operations = false;
+  bool has_voice = false, has_behavioral = false, has_session = false, has_metrics = false,
+       has_operations = false;
   std::vector<voice_item> voice;
   std::vector<behavioral_item> behavioral;
   std::vector<session_item> session;
   std::vector<metrics_item> metrics;
   std::vector<edit_item> operations;
-  document metadata;              // of the batch; kept nowhere, part of the request's identity
+  document metadata; // of the batch; kept nowhere, part of the request's identity
 };
 
 struct resolve_conflict {

@@ -118,15 +118,17 @@ result<decision<bool>> apply_acknowledgement(store& in, const caller& who, const
   return out;
 }
 
-result<decision<push_answer>> apply_push_subscription(store& in, const caller& who, const set_push_subscription& what,
-                                                      instant now, const rule_settings& settings) {
+result<decision<push_answer>> apply_push_subscription(store& in, const caller& who,
+                                                      const set_push_subscription& what, instant now,
+                                                      const rule_settings& settings) {
   auto asking = identify(in, who, what.device_id);
   if (!asking) return asking.failure();
   if (!asking->known_device) return error{error_code::not_found, "there is no such device", "deviceId"};
   decision<push_answer> out{{what.device_id, what.setting}, {}, 0, 0};
   auto& with = *asking->known_device;
-  const auto place = std::lower_bound(with.push.begin(), with.push.end(), what.setting.in,
-                                      [](const push_setting& one, std::optional<domain> d) { return one.in < d; });
+  const auto place =
+      std::lower_bound(with.push.begin(), with.push.end(), what.setting.in,
+                       [](const push_setting& one, std::optional<domain> d) { return one.in < d; });
   if (place != with.push.end() && place->in == what.setting.in) {
     if (*place == what.setting) return out;
     *place = what.setting;

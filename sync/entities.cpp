@@ -23,8 +23,8 @@ bool is_whole(operation what) {
 
 // The other side of a concurrent edit, and what the stored entity holds of it.
 struct other_side {
-  device_number device =
-      0; // who wrote the newest version, or, when that was the author itself, the newest of others
+  // who wrote the newest version, or, when that was the author itself, the newest of others
+  device_number device = 0;
   instant modified_at;
 };
 
@@ -156,8 +156,8 @@ struct concurrent_edit {
     }
     const bool open = made.status == conflict_status::open;
     in.add_slot({0, slot_kind::conflict, edit.in, stored.owner, made.id, 0, edit.what,
-                 open && in.policy_of(edit.in).notify_on_conflict ? priority::critical : priority::normal, !open,
-                 in.now()});
+                 open && in.policy_of(edit.in).notify_on_conflict ? priority::critical : priority::normal,
+                 !open, in.now()});
     out.version = stored.version + (writes ? 1 : 0);
     out.conflict_detected = true;
     out.conflict_id = made.id;
@@ -220,8 +220,8 @@ void stand_again(staged& in, const staged::handle& place) {
   auto& stays = *place.found;
   in.vacate(stays.at);
   stays.at = in.add_slot({0, slot_kind::entity, stays.in, stays.owner, stays.id, 0,
-                          stays.deleted ? operation::remove : operation::sync, priority::normal, stays.deleted,
-                          in.now()});
+                          stays.deleted ? operation::remove : operation::sync, priority::normal,
+                          stays.deleted, in.now()});
   in.keep(place);
 }
 

@@ -23,22 +23,43 @@ using position = std::uint64_t;      // in the tenant's feed; from 1
 
 // The stored value of each enumerator below is part of the data file: never renumber.
 enum class domain : std::uint8_t {
-  voice = 0, behavioral = 1, session = 2, metrics = 3,                    // record domains
-  journal = 4, attendance = 5, task = 6, ticket = 7, work_order = 8,      // entity domains
+  voice = 0,
+  behavioral = 1,
+  session = 2,
+  metrics = 3, // record domains
+  journal = 4,
+  attendance = 5,
+  task = 6,
+  ticket = 7,
+  work_order = 8, // entity domains
 };
 inline constexpr int domain_count = 9;
-constexpr bool is_record(domain d) { return d <= domain::metrics; }
+constexpr bool is_record(domain d) {
+  return d <= domain::metrics;
+}
 
 // A set of domains as bits; all_domains when the client named none.
 using domain_set = std::uint16_t;
 inline constexpr domain_set all_domains = (1u << domain_count) - 1;
-constexpr bool holds(domain_set set, domain d) { return (set >> static_cast<unsigned>(d)) & 1u; }
+constexpr bool holds(domain_set set, domain d) {
+  return (set >> static_cast<unsigned>(d)) & 1u;
+}
 
-enum class operation : std::uint8_t { create = 0, update = 1, remove = 2, sync = 3 }; // remove is DELETE in the API
+enum class operation : std::uint8_t {
+  create = 0,
+  update = 1,
+  remove = 2, // DELETE in the API
+  sync = 3,
+};
 
 enum class strategy : std::uint8_t {
-  client_wins = 0, server_wins = 1, most_recent_wins = 2, device_priority = 3,
-  merge = 4, preserve_escalation = 5, manual = 6,
+  client_wins = 0,
+  server_wins = 1,
+  most_recent_wins = 2,
+  device_priority = 3,
+  merge = 4,
+  preserve_escalation = 5,
+  manual = 6,
 };
 
 enum class device_type : std::uint8_t { desktop = 0, laptop = 1, tablet = 2, phone = 3, other = 4 };
@@ -58,8 +79,8 @@ std::optional<domain> parse_domain(std::string_view name);
 // Who changed one top-level field of an entity last, and when.
 struct field_stamp {
   std::string name;
-  std::int32_t version = 0;      // the entity version that brought the change (also when it removed the field)
-  instant modified_at;           // of that edit, clamped against clock skew
+  std::int32_t version = 0; // the entity version that brought the change (also when it removed the field)
+  instant modified_at;      // of that edit, clamped against clock skew
   device_number device = 0;
   // Older values of the field, newest first, at most `field_history_max`: {the version from which it was the value,
   // its hash_document; 0 when the field was absent}. Tells whether a whole-object upload changed a field that the
@@ -72,22 +93,23 @@ inline constexpr std::size_t field_history_max = 8;
 // One record or versioned entity. Identity: (domain, owner, id).
 struct entity {
   domain in = domain::voice;
-  user_number owner = 0;         // private domains: the user; shared domains: 0
-  std::string id;                // METRICS: metric_id(...)
-  std::int32_t version = 1;      // records stay at 1 (a completed SESSION grows)
-  bool deleted = false;          // tombstone: data is absent
-  document data;                 // an object, or absent
-  instant modified_at;           // of the last accepted edit, as the client said it
-  instant updated_at;            // when the server decided this version
-  device_number device = 0;      // who wrote this version
+  user_number owner = 0;    // private domains: the user; shared domains: 0
+  std::string id;           // METRICS: metric_id(...)
+  std::int32_t version = 1; // records stay at 1 (a completed SESSION grows)
+  bool deleted = false;     // tombstone: data is absent
+  document data;            // an object, or absent
+  instant modified_at;      // of the last accepted edit, as the client said it
+  instant updated_at;       // when the server decided this version
+  device_number device = 0; // who wrote this version
   user_number user = 0;
-  std::int32_t run_start = 1;    // every version from this one on was written by `device` (rule 3)
-  position at = 0;               // its place in the feed
+  std::int32_t run_start = 1; // every version from this one on was written by `device` (rule 3)
+  position at = 0;            // its place in the feed
   // The edit that made version 1: who, and its modifiedAt clamped against clock skew. Stands for every field that has
   // no stamp below. Entity domains only; records leave both 0.
   device_number first_device = 0;
   instant first_modified_at;
-  std::vector<field_stamp> fields; // entity domains only, ascending by name; a field absent here changed with version 1
+  // entity domains only, ascending by name; a field absent here changed with version 1
+  std::vector<field_stamp> fields;
   bool operator==(const entity&) const = default;
 };
 
@@ -95,32 +117,33 @@ enum class conflict_status : std::uint8_t { open = 0, resolved = 1 };
 enum class conflict_side : std::uint8_t { none = 0, client = 1, server = 2, merged = 3 };
 
 struct conflict {
-  std::string id;                // "c" + the decimal position at which it was first recorded
+  std::string id; // "c" + the decimal position at which it was first recorded
   domain in = domain::task;
-  user_number owner = 0;         // as of the entity
+  user_number owner = 0; // as of the entity
   std::string entity_id;
   std::int32_t server_version = 0;
   std::int32_t client_version = 0; // the upload's baseVersion, 0 when it had none
-  std::vector<std::string> fields; // the fields that both sides changed, sorted; empty when a deletion is one side
+  // the fields that both sides changed, sorted; empty when a deletion is one side
+  std::vector<std::string> fields;
   strategy by = strategy::manual;
   conflict_status status = conflict_status::open;
   conflict_side winner = conflict_side::none;
-  document server_data;          // the stored entity at that time; absent: it was deleted
-  document client_data;          // the uploaded edit's data; absent: it was a DELETE
+  document server_data; // the stored entity at that time; absent: it was deleted
+  document client_data; // the uploaded edit's data; absent: it was a DELETE
   operation client_operation = operation::update;
   instant client_modified_at;
   priority client_priority = priority::normal;
-  std::string device_id;         // who uploaded
+  std::string device_id; // who uploaded
   device_number device = 0;
   user_number user = 0;
-  std::string server_device_id;  // who wrote the stored version
+  std::string server_device_id; // who wrote the stored version
   instant created_at;
   std::optional<instant> resolved_at;
-  std::string resolved_by;       // user id, or "policy"
+  std::string resolved_by; // user id, or "policy"
   std::string notes;
   std::int32_t resolved_version = 0; // the entity's version after the resolution
-  position first_at = 0;         // key; the number in `id`
-  position at = 0;               // its present place in the feed
+  position first_at = 0;             // key; the number in `id`
+  position at = 0;                   // its present place in the feed
   bool operator==(const conflict&) const = default;
 };
 
@@ -136,9 +159,10 @@ struct push_setting {
 // What a device last uploaded of one domain.
 struct domain_state {
   domain in = domain::voice;
-  std::int32_t last_version = 0; // that its last accepted edit ended at; 0: none yet, and always in record domains
-  instant last_sync_at;          // of its last accepted edit or record, duplicates too
-  std::int64_t stored = 0;       // edits and records of it that were stored, duplicates not counted
+  // that its last accepted edit ended at; 0: none yet, and always in record domains
+  std::int32_t last_version = 0;
+  instant last_sync_at;    // of its last accepted edit or record, duplicates too
+  std::int64_t stored = 0; // edits and records of it that were stored, duplicates not counted
   bool operator==(const domain_state&) const = default;
 };
 
@@ -156,7 +180,7 @@ struct device {
   std::int64_t failed_sync_count = 0; // uploads with at least one failed item
   std::int64_t conflict_count = 0;
   position acknowledged = 0;
-  std::vector<push_setting> push;    // at most one for each domain and one for "every"; ascending, "every" first
+  std::vector<push_setting> push; // at most one for each domain and one for "every"; ascending, "every" first
   std::vector<domain_state> domains; // ascending; a domain that it never uploaded to is absent
   std::int32_t priority() const { return priority_override.value_or(default_priority(type)); }
   bool operator==(const device&) const = default;
@@ -183,9 +207,9 @@ struct idempotency_record {
   user_number user = 0;
   device_number device = 0;
   std::string key;
-  digest128 request;             // of what was asked for, not of its text
-  instant committed_at;          // when decided; expires after settings.idempotency_window_ms
-  std::string answer;            // the answer as sync/answer_codec.hpp packs it
+  digest128 request;    // of what was asked for, not of its text
+  instant committed_at; // when decided; expires after settings.idempotency_window_ms
+  std::string answer;   // the answer as sync/answer_codec.hpp packs it
   bool operator==(const idempotency_record&) const = default;
 };
 
@@ -194,9 +218,9 @@ struct operation_record {
   user_number user = 0;
   device_number device = 0;
   std::string operation_id;
-  digest128 edit;                // of the edit's content
+  digest128 edit; // of the edit's content
   instant committed_at;
-  std::string outcome;           // the packed item_result
+  std::string outcome; // the packed item_result
   bool operator==(const operation_record&) const = default;
 };
 
@@ -206,7 +230,7 @@ enum class notification_kind : std::uint8_t { trigger = 0, message = 1 };
 // What the node tells devices beside edits and conflicts: a call to sync, or a message. Written once, never changed; it
 // stands in the feed at its key and is swept with its slot.
 struct notification {
-  std::string id;                // "n" + its position in decimal
+  std::string id; // "n" + its position in decimal
   notification_kind kind = notification_kind::message;
   user_number owner = 0;         // 0: every user of the tenant
   device_number only_device = 0; // 0: every device of the owner, or of the tenant
@@ -215,7 +239,7 @@ struct notification {
   document data;                 // of a message; may be absent
   priority urgency = priority::normal;
   instant created_at;
-  position at = 0;               // key
+  position at = 0; // key
   bool operator==(const notification&) const = default;
 };
 
@@ -226,12 +250,12 @@ struct feed_slot {
   position at = 0;
   slot_kind kind = slot_kind::entity;
   domain in = domain::voice;
-  user_number owner = 0;          // 0: every user of the tenant may see it
-  std::string id;                 // the entity's, conflict's or notification's id
-  device_number device = 0;       // who made it, so that it is not pushed back
+  user_number owner = 0;    // 0: every user of the tenant may see it
+  std::string id;           // the entity's, conflict's or notification's id
+  device_number device = 0; // who made it, so that it is not pushed back
   operation what = operation::sync;
   priority urgency = priority::normal;
-  bool expires = false;           // tombstone, closed conflict or notification: swept after settings.retention_ms
+  bool expires = false; // tombstone, closed conflict or notification: swept after settings.retention_ms
   instant decided_at;
   bool operator==(const feed_slot&) const = default;
 };
@@ -243,13 +267,13 @@ struct feed_slot {
 inline constexpr std::size_t feed_row_slots_max = 64;
 struct feed_row {
   position key = 0;
-  std::vector<feed_slot> slots;   // ascending positions
+  std::vector<feed_slot> slots; // ascending positions
   bool operator==(const feed_row&) const = default;
 };
 
 // The counters of a tenant. One row, owned by the tenant actor.
 struct tenant_counters {
-  std::string tenant;             // full name; the key holds only its hash
+  std::string tenant; // full name; the key holds only its hash
   user_number last_user = 0;
   device_number last_device = 0;
   position last_position = 0;

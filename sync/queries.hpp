@@ -17,13 +17,18 @@
 
 namespace mooring::sync {
 
-struct get_entity { domain in; std::string id; };
+struct get_entity {
+  domain in;
+  std::string id;
+};
 struct get_changes {
   domain_set domains = all_domains;
   std::optional<position> since; // nothing: from the beginning
   std::int32_t first = 100;      // 1 to page_max
 };
-struct get_conflict { std::string id; };
+struct get_conflict {
+  std::string id;
+};
 struct list_conflicts {
   std::optional<conflict_status> status = conflict_status::open; // nothing: any
   domain_set domains = all_domains;
@@ -31,7 +36,9 @@ struct list_conflicts {
   std::optional<position> after; // of the conflict's first_at
 };
 struct list_devices {};
-struct get_device { std::string id; };
+struct get_device {
+  std::string id;
+};
 struct list_policies {};
 // A page of what is to be pushed to a device: what its user may see, but its own edits and what is meant for other
 // devices. Push settings do not filter it: whoever sends asks passes_push (sync/push.hpp) with the page's `push`.
@@ -45,8 +52,12 @@ struct get_feed {
 };
 // These two: NOT_FOUND, FORBIDDEN for another user's device. Administrators and operators may ask for every device of the
 // tenant, and everybody for one that was deactivated.
-struct list_push_subscriptions { std::string device_id; };
-struct get_device_sync_state { std::string device_id; };
+struct list_push_subscriptions {
+  std::string device_id;
+};
+struct get_device_sync_state {
+  std::string device_id;
+};
 // Active devices of the tenant, of one user, or one device; who is not known counts 0. FORBIDDEN for all but
 // administrators.
 struct count_devices {
@@ -56,15 +67,19 @@ struct count_devices {
 // The caller's own devices, with the durations of the tenant's uploads in this hour and the last.
 struct get_sync_health {};
 // Fails as list_push_subscriptions does.
-struct get_queue_status { std::string device_id; };
+struct get_queue_status {
+  std::string device_id;
+};
 struct get_sync_advice {};
 // Whole hours from the one of `from` to the one before `to`, at most analytics_hours_max of them. FORBIDDEN for all but
 // administrators and operators.
-struct get_analytics { instant from, to; };
+struct get_analytics {
+  instant from, to;
+};
 
-using query = std::variant<get_entity, get_changes, get_conflict, list_conflicts, list_devices, get_device, list_policies,
-                           get_feed, list_push_subscriptions, get_device_sync_state, count_devices, get_sync_health,
-                           get_queue_status, get_sync_advice, get_analytics>;
+using query = std::variant<get_entity, get_changes, get_conflict, list_conflicts, list_devices, get_device,
+                           list_policies, get_feed, list_push_subscriptions, get_device_sync_state,
+                           count_devices, get_sync_health, get_queue_status, get_sync_advice, get_analytics>;
 
 inline constexpr std::int32_t page_max = 1000; // of `first`; more is BAD_USER_INPUT
 // Slots that one page looks at, seen or not: then the page ends early with has_more, so that a user of a large tenant
@@ -100,7 +115,8 @@ struct device_answer {
   device is;
   std::string user_id;
   bool online = false;
-  double health_score = 100;       // schema: 60 % success rate, 20 % recency of the last sync, 20 % freedom from conflicts
+  // schema: 60 % success rate, 20 % recency of the last sync, 20 % freedom from conflicts
+  double health_score = 100;
   std::int64_t pending_changes = 0;
 };
 
@@ -112,14 +128,15 @@ struct feed_event {
 };
 
 struct feed_page {
-  user_number viewer = 0;        // the device's owner
+  user_number viewer = 0; // the device's owner
   device_number device = 0;
   std::vector<push_setting> push;
   std::vector<feed_event> events; // ascending positions
-  position from = 0;             // where it began: `after`, or the acknowledged position
-  position upto = 0;             // everything up to here was looked at, also what was left out; the next page's `after`
+  position from = 0;              // where it began: `after`, or the acknowledged position
+  position upto = 0; // everything up to here was looked at, also what was left out; the next page's `after`
   bool has_more = false;
-  bool must_resync = false;      // `from` was swept, or is ahead of the feed: no events, and `upto` is the present head
+  // `from` was swept, or is ahead of the feed: no events, and `upto` is the present head
+  bool must_resync = false;
 };
 
 struct push_subscriptions {
@@ -134,7 +151,8 @@ struct domain_sync_state {
 };
 struct device_sync_state {
   std::string device_id;
-  std::vector<domain_sync_state> domains; // ascending; those that the device uploaded to or has changes waiting in
+  // ascending; those that the device uploaded to or has changes waiting in
+  std::vector<domain_sync_state> domains;
 };
 
 struct sync_health { // SyncHealthType
@@ -156,9 +174,10 @@ inline constexpr double changes_per_second = 10'000;
 inline constexpr std::int64_t healthy_pending_max = 10'000;
 inline constexpr std::int64_t healthy_wait_ms_max = 5 * 60 * 1000;
 
-using query_answer = std::variant<std::optional<entity_answer>, change_page, std::optional<conflict>, conflict_page,
-                                  std::vector<device_answer>, std::optional<device_answer>, std::vector<policy>, feed_page,
-                                  push_subscriptions, device_sync_state, std::int64_t, sync_health, queue_status, sync_advice,
-                                  std::vector<analytics_hour>>;
+using query_answer =
+    std::variant<std::optional<entity_answer>, change_page, std::optional<conflict>, conflict_page,
+                 std::vector<device_answer>, std::optional<device_answer>, std::vector<policy>, feed_page,
+                 push_subscriptions, device_sync_state, std::int64_t, sync_health, queue_status, sync_advice,
+                 std::vector<analytics_hour>>;
 
 } // namespace mooring::sync

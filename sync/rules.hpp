@@ -18,8 +18,9 @@ namespace mooring::sync {
 // Configurable parts of the rules.
 struct rule_settings {
   std::int64_t idempotency_window_ms = 24 * 3600 * 1000;
-  std::int64_t retention_ms = std::int64_t{30} * 24 * 3600 * 1000; // tombstones, closed conflicts, notifications
-  std::int64_t clock_skew_ms = 5 * 60 * 1000;                 // modifiedAt further ahead counts as the server's now
+  // tombstones, closed conflicts, notifications
+  std::int64_t retention_ms = std::int64_t{30} * 24 * 3600 * 1000;
+  std::int64_t clock_skew_ms = 5 * 60 * 1000; // modifiedAt further ahead counts as the server's now
   std::int64_t timestamp_ahead_ms = std::int64_t{24} * 3600 * 1000; // further ahead is invalid
   std::size_t batch_items_max = 1000;
   std::size_t payload_bytes_max = 10 * 1024 * 1024;
@@ -30,17 +31,17 @@ struct rule_settings {
   std::array<bool, domain_count> shared = {false, false, false, false, false, true, true, true, true};
 };
 
-template<class Answer>
-struct decision {
+template<class Answer> struct decision {
   Answer answer;
-  write_list writes;      // empty: nothing to commit (a replay, a no-op)
-  position first_at = 0;  // the feed positions this decision made, 0 when none
+  write_list writes;     // empty: nothing to commit (a replay, a no-op)
+  position first_at = 0; // the feed positions this decision made, 0 when none
   position last_at = 0;
 };
 
-result<decision<upload_answer>> apply_upload(store&, const caller&, const upload&, instant now, const rule_settings&);
-result<decision<resolution_answer>> apply_resolution(store&, const caller&, const resolve_conflict&, instant now,
-                                                     const rule_settings&);
+result<decision<upload_answer>> apply_upload(store&, const caller&, const upload&, instant now,
+                                             const rule_settings&);
+result<decision<resolution_answer>> apply_resolution(store&, const caller&, const resolve_conflict&,
+                                                     instant now, const rule_settings&);
 result<decision<device>> apply_registration(store&, const caller&, const register_device&, instant now,
                                             const rule_settings&);
 result<decision<bool>> apply_deactivation(store&, const caller&, const deactivate_device&, instant now,
@@ -49,8 +50,8 @@ result<decision<bool>> apply_acknowledgement(store&, const caller&, const acknow
                                              const rule_settings&);
 result<decision<policy>> apply_policy(store&, const caller&, const set_conflict_policy&, instant now,
                                       const rule_settings&);
-result<decision<push_answer>> apply_push_subscription(store&, const caller&, const set_push_subscription&, instant now,
-                                                      const rule_settings&);
+result<decision<push_answer>> apply_push_subscription(store&, const caller&, const set_push_subscription&,
+                                                      instant now, const rule_settings&);
 // These two answer what.devices, or 0 when there is nobody.
 result<decision<std::int32_t>> apply_trigger(store&, const caller&, const trigger_sync&, instant now,
                                              const rule_settings&);

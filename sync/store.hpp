@@ -26,7 +26,8 @@ class store {
   virtual std::optional<device> find_device(device_number number) = 0;
   virtual std::optional<user> find_user(std::string_view id) = 0;
   virtual std::optional<user> find_user(user_number number) = 0;
-  virtual std::optional<policy> find_policy(domain in) = 0; // only what was set; the default is the rules' business
+  // Only what was set; the default is the rules' business.
+  virtual std::optional<policy> find_policy(domain in) = 0;
   virtual std::optional<idempotency_record> find_idempotency(user_number user, device_number device,
                                                              std::string_view key) = 0;
   virtual std::optional<operation_record> find_operation(user_number user, device_number device,
@@ -35,22 +36,44 @@ class store {
   virtual std::optional<feed_row> find_feed_row(position at) = 0;
 };
 
-struct delete_entity { domain in; user_number owner; std::string id; };
-struct delete_feed_row { position key; };
-struct delete_conflict { position first_at; };
-struct delete_notification { position at; };
-struct delete_analytics { std::int64_t hour; };
-struct delete_idempotency { user_number user; device_number device; std::string key; };
-struct delete_operation { user_number user; device_number device; std::string operation_id; };
+struct delete_entity {
+  domain in;
+  user_number owner;
+  std::string id;
+};
+struct delete_feed_row {
+  position key;
+};
+struct delete_conflict {
+  position first_at;
+};
+struct delete_notification {
+  position at;
+};
+struct delete_analytics {
+  std::int64_t hour;
+};
+struct delete_idempotency {
+  user_number user;
+  device_number device;
+  std::string key;
+};
+struct delete_operation {
+  user_number user;
+  device_number device;
+  std::string operation_id;
+};
 // Everything up to here that expires was removed from the feed: older cursors must resync.
-struct put_swept_position { position upto; };
+struct put_swept_position {
+  position upto;
+};
 
 // A put of a struct replaces the row of its identity. The large ones are boxed: an upload is a dozen small writes, and the
 // overlay keeps thousands of them.
-using write = std::variant<tenant_counters, entity, boxed<conflict>, boxed<device>, user, policy, idempotency_record,
-                           operation_record, feed_row, delete_entity, delete_feed_row, delete_conflict,
-                           delete_idempotency, delete_operation, put_swept_position, boxed<notification>,
-                           delete_notification, boxed<analytics_hour>, delete_analytics>;
+using write = std::variant<tenant_counters, entity, boxed<conflict>, boxed<device>, user, policy,
+                           idempotency_record, operation_record, feed_row, delete_entity, delete_feed_row,
+                           delete_conflict, delete_idempotency, delete_operation, put_swept_position,
+                           boxed<notification>, delete_notification, boxed<analytics_hour>, delete_analytics>;
 
 // The row that `w` puts, or null when it is another kind.
 template<class Row> const Row* row_in(const write& w) {

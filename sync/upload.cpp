@@ -159,7 +159,8 @@ class upload_run {
       const auto in = static_cast<domain>(i);
       auto place = std::lower_bound(with_.domains.begin(), with_.domains.end(), in,
                                     [](const domain_state& one, domain d) { return one.in < d; });
-      if (place == with_.domains.end() || place->in != in) place = with_.domains.insert(place, domain_state{in, 0, {}, 0});
+      if (place == with_.domains.end() || place->in != in)
+        place = with_.domains.insert(place, domain_state{in, 0, {}, 0});
       place->last_sync_at = in_.now();
       place->stored += seen.stored;
       if (seen.last_version != 0) place->last_version = seen.last_version;

@@ -105,7 +105,8 @@ TEST_CASE("another device's change does not disturb who is being read for") {
   CHECK(sink.failed_with.find("NOT_FOUND") != std::string::npos);
 }
 
-TEST_CASE("however much is held back, and for however long, few wakes are asked for, and all of it leaves in time") {
+TEST_CASE("however much is held back, and for however long, few wakes are asked for, and all of it leaves in "
+          "time") {
   constexpr int listeners = 40;
   constexpr std::int64_t interval_ms = 60;
   slow_reading reading;

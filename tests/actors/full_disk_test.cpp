@@ -17,10 +17,12 @@ using namespace std::chrono_literals;
 
 // One task of `bytes`, created by a device of its own.
 std::string upload(int n, std::size_t bytes) {
-  return fmt::format("mutation {{ syncOperations(idempotencyKey: \"k{}\", deviceId: \"d{}\", operations: [{{domain: TASK, operation: "
-                     "CREATE, entityId: \"t{}\", data: {{filler: \"{}\"}}, modifiedAt: \"2026-01-05T08:00:00Z\"}}]) "
-                     "{{ success replayed metrics {{ durationMs }} items {{ version duplicate }} }} }}",
-                     n, n, n, std::string(bytes, 'x'));
+  return fmt::format(
+      "mutation {{ syncOperations(idempotencyKey: \"k{}\", deviceId: \"d{}\", operations: [{{domain: TASK, "
+      "operation: "
+      "CREATE, entityId: \"t{}\", data: {{filler: \"{}\"}}, modifiedAt: \"2026-01-05T08:00:00Z\"}}]) "
+      "{{ success replayed metrics {{ durationMs }} items {{ version duplicate }} }} }}",
+      n, n, n, std::string(bytes, 'x'));
 }
 
 // A data file of at most 8 MiB, on a disk with room enough: it is full as soon as its map may not grow.
@@ -49,7 +51,8 @@ void check_tables(const std::filesystem::path& folder) {
 
 } // namespace
 
-TEST_CASE("a full shard refuses uploads at once, while its tenant lives on, answers retries and serves what is stored") {
+TEST_CASE("a full shard refuses uploads at once, while its tenant lives on, answers retries and serves what "
+          "is stored") {
   const scratch_folder folder;
   std::set<std::string> acknowledged;
   {
@@ -74,7 +77,9 @@ TEST_CASE("a full shard refuses uploads at once, while its tenant lives on, answ
       CHECK(has(within(node.ask(upload(n, size(n))), 1s), "\"STORAGE_FULL\"")); // its retry
       CHECK(has(within(node.ask(upload(n + 1 + round, size(n))), 1s), "\"STORAGE_FULL\""));
       CHECK(has(within(node.ask(upload(round % n, size(round % n))), 1s), "\"replayed\":true"));
-      CHECK(has(within(node.ask(fmt::format("{{ changes(first: 1) {{ hasMore entities {{ entityId }} }} }}")), 1s), "\"t0\""));
+      CHECK(has(
+          within(node.ask(fmt::format("{{ changes(first: 1) {{ hasMore entities {{ entityId }} }} }}")), 1s),
+          "\"t0\""));
     }
     CHECK(stored_ids(node) == acknowledged);
 
@@ -131,7 +136,8 @@ TEST_CASE("uploads that are refused while others run leave nothing behind, and t
   small_node again(small_node::shard_in(folder.path), {});
   int retried = 0;
   for (const auto n : refused) {
-    CHECK(has(again.ask(upload(n, 10)).get(), "\"replayed\":false")); // the key is free: nothing of it was stored
+    CHECK(has(again.ask(upload(n, 10)).get(),
+              "\"replayed\":false")); // the key is free: nothing of it was stored
     if (++retried == 50) break;
   }
 }

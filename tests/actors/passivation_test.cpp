@@ -48,8 +48,11 @@ actors::network_actor::behavior_type network(actors::network_actor::pointer, inb
         const std::lock_guard hold(to->mutex);
         to->answered.push_back(std::move(message.request));
       },
-      [](actors::query_done&) {}, [](const actors::feed_moved&) {}, [](actors::wake_hub) {},
-      [](actors::housekeeping_tick) {}, [](actors::inspect_request) { return actors::inspect_answer{}; },
+      [](actors::query_done&) {},
+      [](const actors::feed_moved&) {},
+      [](actors::wake_hub) {},
+      [](actors::housekeeping_tick) {},
+      [](actors::inspect_request) { return actors::inspect_answer{}; },
   };
 }
 
@@ -71,7 +74,8 @@ struct still_shard {
       lease.park();
       batches.flush();
     });
-    directory = actors::spawn_pinned<actors::directory_state, actors::directory_actor>(system, office, around, std::move(setting));
+    directory = actors::spawn_pinned<actors::directory_state, actors::directory_actor>(system, office, around,
+                                                                                       std::move(setting));
     answers = system.spawn(&network, &answered);
     run_until([&] { return writer_counters.leading.load(); });
   }
@@ -80,7 +84,11 @@ struct still_shard {
     caf::anon_send_exit(answers, caf::exit_reason::user_shutdown);
     directory = nullptr;
     answers = nullptr;
-    run_until([&] { return alive(actors::actor_kind::shard_writer) + alive(actors::actor_kind::tenant) + alive(actors::actor_kind::device) == 0; });
+    run_until([&] {
+      return alive(actors::actor_kind::shard_writer) + alive(actors::actor_kind::tenant) +
+                 alive(actors::actor_kind::device) ==
+             0;
+    });
   }
 
   void run_until(const std::function<bool()>& done) {
@@ -138,7 +146,8 @@ void check_tables(const std::filesystem::path& folder, std::uint64_t devices) {
 
 } // namespace
 
-TEST_CASE("a tenant that gets work between asking to end and being let go goes on, and what waited for it comes to it") {
+TEST_CASE("a tenant that gets work between asking to end and being let go goes on, and what waited for it "
+          "comes to it") {
   const scratch_folder folder;
   {
     still_shard shard(folder.path, 50);

@@ -16,7 +16,8 @@ class closing final : public net::connection_handle {
 
 TEST_CASE("a device is online while one of its connections is, and closing reaches them all") {
   actors::presence here;
-  const auto first = std::make_shared<closing>(), second = std::make_shared<closing>(), other = std::make_shared<closing>();
+  const auto first = std::make_shared<closing>(), second = std::make_shared<closing>(),
+             other = std::make_shared<closing>();
   here.opened(1, "acme", first);
   here.opened(2, "acme", second);
   here.opened(3, "evil", other);

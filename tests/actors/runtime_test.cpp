@@ -15,9 +15,11 @@ using namespace mooring::actors::testing;
 namespace {
 
 std::string voice(int n, std::string_view device) {
-  return fmt::format("mutation {{ syncVoiceData(idempotencyKey: \"k{}\", deviceId: \"{}\", data: [{{verificationId: \"v{}\", timestamp: "
-                     "\"2026-01-01T00:00:00Z\", verified: true}}]) {{ success replayed items {{ duplicate }} }} }}",
-                     n, device, n);
+  return fmt::format(
+      "mutation {{ syncVoiceData(idempotencyKey: \"k{}\", deviceId: \"{}\", data: [{{verificationId: "
+      "\"v{}\", timestamp: "
+      "\"2026-01-01T00:00:00Z\", verified: true}}]) {{ success replayed items {{ duplicate }} }} }}",
+      n, device, n);
 }
 
 } // namespace
@@ -39,8 +41,10 @@ TEST_CASE("an answer says how long its request took, a repeated one too") {
   const scratch_folder folder;
   small_node node(folder.path);
   const auto duration = [&] {
-    const auto body = node.ask("mutation { syncVoiceData(idempotencyKey: \"k\", deviceId: \"phone\", data: [{verificationId: \"v\", "
-                               "timestamp: \"2026-01-01T00:00:00Z\", verified: true}]) { replayed metrics { durationMs } } }")
+    const auto body = node.ask("mutation { syncVoiceData(idempotencyKey: \"k\", deviceId: \"phone\", data: "
+                               "[{verificationId: \"v\", "
+                               "timestamp: \"2026-01-01T00:00:00Z\", verified: true}]) { replayed metrics { "
+                               "durationMs } } }")
                           .get();
     json_parser parser;
     const auto parsed = parser.parse(body);
@@ -78,9 +82,10 @@ TEST_CASE("actors that fail at any moment lose nothing that was answered, and ev
   std::thread saboteur([&] {
     while (!stop) {
       const auto before = answered.load();
-      const auto kinds = std::array{actors::actor_kind::device, actors::actor_kind::device, actors::actor_kind::tenant,
-                                    actors::actor_kind::shard_writer};
-      if (const auto victim = node.one_of(kinds[random() % kinds.size()], random())) node.runtime->fail(victim);
+      const auto kinds = std::array{actors::actor_kind::device, actors::actor_kind::device,
+                                    actors::actor_kind::tenant, actors::actor_kind::shard_writer};
+      if (const auto victim = node.one_of(kinds[random() % kinds.size()], random()))
+        node.runtime->fail(victim);
       std::this_thread::sleep_for(std::chrono::milliseconds(5 + random() % 20));
       // On a slow machine, or with a sanitizer, a shard takes longer to load than the next failure takes to come.
       for (int wait = 0; wait < 200 && answered == before && !stop; ++wait)
@@ -130,7 +135,8 @@ TEST_CASE("idle devices and tenants end, and their next request starts them agai
   CHECK(has(node.ask(voice(1, "phone")).get(), "\"success\":true"));
   CHECK(node.runtime->who().alive(actors::actor_kind::device) == 1);
   const auto& who = node.runtime->who();
-  for (int i = 0; i < 500 && who.alive(actors::actor_kind::tenant) + who.alive(actors::actor_kind::device) > 0; ++i)
+  for (int i = 0;
+       i < 500 && who.alive(actors::actor_kind::tenant) + who.alive(actors::actor_kind::device) > 0; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   CHECK(who.alive(actors::actor_kind::device) == 0);
   CHECK(who.alive(actors::actor_kind::tenant) == 0);
@@ -175,11 +181,13 @@ TEST_CASE("a writer that fails is started again once, although a thread at rest 
   small_node node(folder.path, settings);
   REQUIRE(has(node.ask(voice(0, "phone")).get(), "\"success\":true"));
   const auto& who = node.runtime->who();
-  for (int i = 0; i < 500 && who.alive(actors::actor_kind::tenant) > 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (int i = 0; i < 500 && who.alive(actors::actor_kind::tenant) > 0; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
   REQUIRE(who.alive(actors::actor_kind::tenant) == 0); // whom the news would wake
   REQUIRE(node.runtime->fail(node.one_of(actors::actor_kind::shard_writer, 0)));
   std::string why_not;
-  for (int i = 0; i < 500 && node.runtime->is_ready(why_not); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  for (int i = 0; i < 500 && node.runtime->is_ready(why_not); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   CHECK(why_not == "shard 0 is being loaded");
   std::string body;
   for (int attempt = 0; !has(body, "\"success\":true") && attempt < 100 && !node.fatal; ++attempt) {

@@ -26,7 +26,8 @@ namespace mooring::actors::testing {
 // A network thread: runs what is posted.
 class loop final : public net::thread_context {
  public:
-  loop() : thread_([this] { run(); }) {}
+  loop()
+      : thread_([this] { run(); }) {}
   ~loop() { stop(); }
   void post(std::function<void()> work) override {
     const std::lock_guard hold(mutex_);
@@ -82,7 +83,8 @@ class small_node {
  public:
   explicit small_node(const std::filesystem::path& folder, actor_settings settings = {})
       : small_node(shard_in(folder), settings) {}
-  small_node(const storage::environment_options& shard, actor_settings settings) : service_(options()) {
+  small_node(const storage::environment_options& shard, actor_settings settings)
+      : service_(options()) {
     runtime_options what;
     what.settings = settings;
     what.shards = {shard};
@@ -122,7 +124,8 @@ class small_node {
       request.who = who;
       request.query = query;
       request.arrived_us = system_clock().monotonic_us();
-      gateway_->execute(request, [answer](net::graphql_answer made) { answer->set_value(std::move(made.body)); });
+      gateway_->execute(request,
+                        [answer](net::graphql_answer made) { answer->set_value(std::move(made.body)); });
     });
     return out;
   }
@@ -149,7 +152,9 @@ class small_node {
   std::unique_ptr<net::gateway> gateway_;
 };
 
-inline bool has(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+inline bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
 
 // The ids of all entities that ann sees, page by page. While the shard is being loaded, it asks again.
 inline std::set<std::string> stored_ids(small_node& node) {
@@ -157,7 +162,9 @@ inline std::set<std::string> stored_ids(small_node& node) {
   std::size_t entities = 0;
   std::string since;
   for (bool more = true; more;) {
-    const auto page_of = [&] { return node.ask("{ changes(first: 1000" + since + ") { cursor hasMore entities { entityId } } }").get(); };
+    const auto page_of = [&] {
+      return node.ask("{ changes(first: 1000" + since + ") { cursor hasMore entities { entityId } } }").get();
+    };
     auto body = page_of();
     for (int attempt = 0; has(body, "\"retryable\":true") && attempt < 500; ++attempt) {
       std::this_thread::sleep_for(std::chrono::milliseconds(20));

@@ -22,7 +22,8 @@ class recording_backend final : public api::backend {
     queries.push_back(std::move(what));
     reads.push_back(std::move(done));
   }
-  result<std::shared_ptr<void>> open_events(const api::origin&, std::string device_id, std::optional<sync::position> after,
+  result<std::shared_ptr<void>> open_events(const api::origin&, std::string device_id,
+                                            std::optional<sync::position> after,
                                             std::shared_ptr<const graphql::event_writer> writer) override {
     opened.push_back({std::move(device_id), after, std::move(writer)});
     return std::shared_ptr<void>(std::make_shared<int>(7));
@@ -74,9 +75,11 @@ TEST_CASE("every field of the schema is bound and every argument is read from it
 TEST_CASE("an upload's arguments reach the rules as they were sent") {
   const api::service service({});
   recording_backend backend;
-  const auto answer = ask(service, backend,
-                          "mutation($b: SyncBatchInput!) { syncBatch(batch: $b) { success operationsSyncResult { items { itemId version } } } }",
-                          R"({"b":{"idempotencyKey":"k","deviceId":"d","clientTimestamp":"2026-01-01T00:00:00Z",
+  const auto answer =
+      ask(service, backend,
+          "mutation($b: SyncBatchInput!) { syncBatch(batch: $b) { success operationsSyncResult { items { "
+          "itemId version } } } }",
+          R"({"b":{"idempotencyKey":"k","deviceId":"d","clientTimestamp":"2026-01-01T00:00:00Z",
                               "voiceData":[{"verificationId":"v","timestamp":"soon","verified":true,"confidenceScore":1,"metadata":{"a":[1]}}],
                               "operations":[{"domain":"TASK","operation":"DELETE","entityId":7,"baseVersion":3,"modifiedAt":"2026-01-01T00:00:00+02:00","priority":"HIGH"}]}})");
   REQUIRE(backend.commands.size() == 1);
@@ -103,8 +106,9 @@ TEST_CASE("an upload's arguments reach the rules as they were sent") {
   made.operations->items.push_back({"7", {}, true, 4, false, false, {}, {}});
   backend.dones[0](api::command_answer{made});
   CHECK(answer->times == 1);
-  CHECK(answer->last.response.body ==
-        R"({"data":{"syncBatch":{"success":true,"operationsSyncResult":{"items":[{"itemId":"7","version":4}]}}}})");
+  CHECK(
+      answer->last.response.body ==
+      R"({"data":{"syncBatch":{"success":true,"operationsSyncResult":{"items":[{"itemId":"7","version":4}]}}}})");
 }
 
 TEST_CASE("the digest of a request follows what it asks for and not how it is written") {
@@ -114,12 +118,19 @@ TEST_CASE("the digest of a request follows what it asks for and not how it is wr
     ask(service, backend, query, variables);
     return std::get<sync::upload>(backend.commands.back()).request;
   };
-  const auto plain = digest("mutation($d:[VoiceDataInput!]!){ syncVoiceData(data:$d, idempotencyKey:\"k\", deviceId:\"d\"){ success } }",
-                            R"({"d":[{"verificationId":"v","timestamp":"2026-01-01T00:00:00Z","verified":true,"metadata":{"a":1,"b":2}}]})");
-  CHECK(plain == digest("mutation M{ x: syncVoiceData(deviceId:\"d\", idempotencyKey:\"k\", data:{verified:true, verificationId:\"v\", "
-                        "timestamp:\"2026-01-01T00:00:00Z\", metadata:{b:2,a:1}}){ replayed items { itemId } } }", "{}"));
-  CHECK_FALSE(plain == digest("mutation{ syncVoiceData(deviceId:\"d\", idempotencyKey:\"k\", data:{verified:false, verificationId:\"v\", "
-                              "timestamp:\"2026-01-01T00:00:00Z\", metadata:{b:2,a:1}}){ replayed } }", "{}"));
+  const auto plain = digest(
+      "mutation($d:[VoiceDataInput!]!){ syncVoiceData(data:$d, idempotencyKey:\"k\", deviceId:\"d\"){ "
+      "success } }",
+      R"({"d":[{"verificationId":"v","timestamp":"2026-01-01T00:00:00Z","verified":true,"metadata":{"a":1,"b":2}}]})");
+  CHECK(plain ==
+        digest("mutation M{ x: syncVoiceData(deviceId:\"d\", idempotencyKey:\"k\", data:{verified:true, "
+               "verificationId:\"v\", "
+               "timestamp:\"2026-01-01T00:00:00Z\", metadata:{b:2,a:1}}){ replayed items { itemId } } }",
+               "{}"));
+  CHECK_FALSE(plain == digest("mutation{ syncVoiceData(deviceId:\"d\", idempotencyKey:\"k\", "
+                              "data:{verified:false, verificationId:\"v\", "
+                              "timestamp:\"2026-01-01T00:00:00Z\", metadata:{b:2,a:1}}){ replayed } }",
+                              "{}"));
 }
 
 TEST_CASE("failures come out with their code, whether a retry helps, and the request's id") {
@@ -145,9 +156,10 @@ TEST_CASE("a mutation by GET is refused before it runs") {
 TEST_CASE("page sizes and cursors out of bounds are the request's error") {
   const api::service service({});
   recording_backend backend;
-  for (const auto* query : {"{ changes(first: 0) { hasMore } }", "{ changes(first: 1001) { hasMore } }",
-                            "{ changes(since: \"nonsense\") { hasMore } }", "{ conflicts(after: \"x\") { hasMore } }",
-                            "mutation { acknowledge(deviceId: \"d\", cursor: \"x\") }"}) {
+  for (const auto* query :
+       {"{ changes(first: 0) { hasMore } }", "{ changes(first: 1001) { hasMore } }",
+        "{ changes(since: \"nonsense\") { hasMore } }", "{ conflicts(after: \"x\") { hasMore } }",
+        "mutation { acknowledge(deviceId: \"d\", cursor: \"x\") }"}) {
     const auto answer = ask(service, backend, query);
     CHECK(answer->times == 1);
     CHECK(answer->last.response.body.find("BAD_USER_INPUT") != std::string::npos);
@@ -156,7 +168,8 @@ TEST_CASE("page sizes and cursors out of bounds are the request's error") {
   for (const auto& [query, field] : {std::pair{"{ changes(since: \"x\") { hasMore } }", "since"},
                                      {"{ conflicts(after: \"x\") { hasMore } }", "after"},
                                      {"mutation { acknowledge(deviceId: \"d\", cursor: \"x\") }", "cursor"}})
-    CHECK(ask(service, backend, query)->last.response.body.find("\"field\":\"" + std::string(field) + "\"") != std::string::npos);
+    CHECK(ask(service, backend, query)->last.response.body.find("\"field\":\"" + std::string(field) + "\"") !=
+          std::string::npos);
 }
 
 TEST_CASE("a caller over the limit is told when to come back, and others are served") {

@@ -27,11 +27,37 @@ document doc(std::string_view json) {
 } // namespace
 
 TEST_CASE("JSON goes through a document and comes back as it was") {
-  for (const auto* text :
-       {"null", "true", "false", "0", "-1", "127", "128", "-32", "-33", "-128", "-129", "255", "256", "65535", "65536",
-        "4294967295", "4294967296", "-2147483648", "-2147483649", "9223372036854775807", "-9223372036854775808",
-        "18446744073709551615", "0.5", "1e+300", "-2.5e-10", "\"\"", "\"ä€𐍈\"", "[]", "{}", "[1,[2,[3]]]",
-        "{\"a\":1,\"b\":{\"c\":null},\"d\":[true,\"x\"]}"})
+  for (const auto* text : {"null",
+                           "true",
+                           "false",
+                           "0",
+                           "-1",
+                           "127",
+                           "128",
+                           "-32",
+                           "-33",
+                           "-128",
+                           "-129",
+                           "255",
+                           "256",
+                           "65535",
+                           "65536",
+                           "4294967295",
+                           "4294967296",
+                           "-2147483648",
+                           "-2147483649",
+                           "9223372036854775807",
+                           "-9223372036854775808",
+                           "18446744073709551615",
+                           "0.5",
+                           "1e+300",
+                           "-2.5e-10",
+                           "\"\"",
+                           "\"ä€𐍈\"",
+                           "[]",
+                           "{}",
+                           "[1,[2,[3]]]",
+                           "{\"a\":1,\"b\":{\"c\":null},\"d\":[true,\"x\"]}"})
     CHECK(round_trip(text) == text);
 }
 
@@ -57,13 +83,15 @@ TEST_CASE("containers of every length class keep their members") {
 TEST_CASE("of duplicate keys the first wins") {
   CHECK(round_trip(R"({"a":1,"a":2,"b":3})") == R"({"a":1,"b":3})");
   std::string many = "{";
-  for (int i = 0; i < 40; ++i) many += "\"k" + std::to_string(i % 20) + "\":" + std::to_string(i) + (i < 39 ? "," : "}");
+  for (int i = 0; i < 40; ++i)
+    many += "\"k" + std::to_string(i % 20) + "\":" + std::to_string(i) + (i < 39 ? "," : "}");
   CHECK(fields_of(doc(many).bytes).size() == 20);
   CHECK(integer_of(*find_field(doc(many).bytes, "k3")) == 3);
 }
 
 TEST_CASE("what is no JSON, too deep or too large a number is a typed failure") {
-  for (const auto* text : {"", "{", "nul", "1 2", "{\"a\":}", "\"\xff\"", "1234567890123456789012345678901234567", "01", "[1,]"}) {
+  for (const auto* text : {"", "{", "nul", "1 2", "{\"a\":}", "\"\xff\"",
+                           "1234567890123456789012345678901234567", "01", "[1,]"}) {
     const auto made = document_from_json(text);
     REQUIRE_FALSE(made.ok());
     CHECK(made.failure().code == error_code::bad_user_input);
@@ -80,7 +108,8 @@ TEST_CASE("equality is JSON's: order of members and the form of a number do not 
   CHECK_FALSE(documents_equal(doc("1").bytes, doc("\"1\"").bytes));
   CHECK_FALSE(documents_equal(doc("[1,2]").bytes, doc("[2,1]").bytes));
   CHECK_FALSE(documents_equal(doc("-1").bytes, doc("18446744073709551615").bytes));
-  CHECK(hash_document(doc(R"({"a":1,"b":[1.0,2]})").bytes) == hash_document(doc(R"({"b":[1,2.0],"a":1.0})").bytes));
+  CHECK(hash_document(doc(R"({"a":1,"b":[1.0,2]})").bytes) ==
+        hash_document(doc(R"({"b":[1,2.0],"a":1.0})").bytes));
   CHECK(hash_document(doc(R"({"z":{"a":[{}],"b":"x"},"y":null})").bytes) ==
         hash_document(doc(R"({"y":null,"z":{"b":"x","a":[{}]}})").bytes));
   CHECK(hash_document(doc(R"([{"a":1},2])").bytes) != hash_document(doc(R"([{"a":1,"b":2}])").bytes));
@@ -111,7 +140,8 @@ TEST_CASE("a merge patch follows the examples of RFC 7396") {
 TEST_CASE("damaged bytes are never taken for a document") {
   const auto good = doc(R"({"name":"Anna","scores":[1,2.5,-3],"nested":{"deep":[null,true,"€"]}})");
   CHECK(is_valid_document(good.bytes));
-  for (std::size_t cut = 0; cut < good.bytes.size(); ++cut) CHECK_FALSE(is_valid_document(good.bytes.substr(0, cut)));
+  for (std::size_t cut = 0; cut < good.bytes.size(); ++cut)
+    CHECK_FALSE(is_valid_document(good.bytes.substr(0, cut)));
   CHECK_FALSE(is_valid_document(good.bytes + '\xc0'));
   CHECK_FALSE(is_valid_document("\xc1"));
   CHECK_FALSE(is_valid_document("\xa1\xff"));
@@ -145,7 +175,8 @@ TEST_CASE("a writer escapes what JSON and JavaScript need escaped") {
 
 TEST_CASE("a parser's handle walks objects and arrays") {
   json_parser parser;
-  const auto root = parser.parse(R"({"id":"1","list":[1,{"x":[]},3],"big":18446744073709551615,"f":1.5,"n":null})");
+  const auto root =
+      parser.parse(R"({"id":"1","list":[1,{"x":[]},3],"big":18446744073709551615,"f":1.5,"n":null})");
   REQUIRE(root.ok());
   CHECK(root->kind() == json_kind::object);
   CHECK(root->size() == 5);

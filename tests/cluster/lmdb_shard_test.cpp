@@ -150,7 +150,8 @@ TEST_CASE(
   CHECK(steps == 35);
 }
 
-TEST_CASE("a backup that is taken between two parts of an apply restores to everything acknowledged until then") {
+TEST_CASE(
+    "a backup that is taken between two parts of an apply restores to everything acknowledged until then") {
   temporary_folder live("parts"), copies("parts-copy");
   lmdb_shard one(small(live.path), 8, 200);
   const auto key = [](int i) { return "n" + std::to_string(i * 37 % 1'000); }; // not in the order of the keys

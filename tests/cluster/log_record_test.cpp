@@ -85,7 +85,8 @@ TEST_CASE("a log entry comes back as written, and not under another index") {
 }
 
 TEST_CASE("an impossible applied row is refused although its checksum is right") {
-  for (const applied_state& bad : {applied_state{0, 1, 1, 0}, {1, 0, 1, 0}, {1, 1, 0, 0}, {1, 1, 3, 0}, {5, 1, 5, 0, 5}})
+  for (const applied_state& bad :
+       {applied_state{0, 1, 1, 0}, {1, 0, 1, 0}, {1, 1, 0, 0}, {1, 1, 3, 0}, {5, 1, 5, 0, 5}})
     CHECK_FALSE(decode_applied(encode_applied(bad)).ok());
 }
 

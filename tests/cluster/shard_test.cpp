@@ -163,7 +163,8 @@ TEST_CASE("without a view for the others an apply is made in one piece") {
   one.options.apply.bytes_max = 1'000;
   one.options.apply.part_bytes_min = 100;
   one.open();
-  for (int i = 0; i < 10; ++i) REQUIRE(one.propose(one_row("k" + std::to_string(i), std::string(98, 'x'))).ok());
+  for (int i = 0; i < 10; ++i)
+    REQUIRE(one.propose(one_row("k" + std::to_string(i), std::string(98, 'x'))).ok());
   REQUIRE(one.propose(one_row("z", "1")).ok());
   CHECK(one.commits.back().rows_applied == 10);
   CHECK(one.table("k9"));

@@ -292,7 +292,8 @@ void simulated_cluster::check_view(node& at) {
     if (!at.storage || !settings_.lmdb_folder.empty() || !at.shard->is_leader()) return;
     const auto state = stored_state(at);
     if (!state || state->ahead != 0)
-      return violate(fmt::format("node {} leads with tables that are half done, and no view of them as they were", at.id));
+      return violate(fmt::format(
+          "node {} leads with tables that are half done, and no view of them as they were", at.id));
     return check_tables(at, state->index);
   }
   ++totals_.views_checked;
@@ -323,7 +324,8 @@ void simulated_cluster::restore_copy() {
   std::size_t kept = 0;
   std::erase_if(acknowledged_, [&](const auto& one) { return one.second > last || (++kept, false); });
   if (kept < acknowledged_in_copy_)
-    violate(fmt::format("the copy lacks {} of what was acknowledged before it", acknowledged_in_copy_ - kept));
+    violate(
+        fmt::format("the copy lacks {} of what was acknowledged before it", acknowledged_in_copy_ - kept));
   std::erase_if(where_, [&](const auto& one) { return one.second > last; });
   truth_.erase(truth_.upper_bound(last), truth_.end());
   truth_tables_.clear();

@@ -44,10 +44,12 @@ TEST_CASE("the defaults are valid and listen on loopback") {
 }
 
 TEST_CASE("the file is read first, the environment wins over it, a flag over both") {
-  const temporary_file file("[data]\nfolder = \"/from/file\"\nshards = 2\n[sync]\nretention_ms = \"7d\"\nshared_domains = [\"TASK\"]\n"
+  const temporary_file file("[data]\nfolder = \"/from/file\"\nshards = 2\n[sync]\nretention_ms = "
+                            "\"7d\"\nshared_domains = [\"TASK\"]\n"
                             "[limits]\nuser_per_second = 5\n[network]\nlisten = \"127.0.0.1:1\"\n");
-  const auto loaded = load(file.path, {{"MOORING_DATA_FOLDER", "/from/environment"}, {"MOORING_NETWORK_LISTEN", "127.0.0.1:2"}},
-                           {{"network.listen", "127.0.0.1:3"}});
+  const auto loaded = load(
+      file.path, {{"MOORING_DATA_FOLDER", "/from/environment"}, {"MOORING_NETWORK_LISTEN", "127.0.0.1:2"}},
+      {{"network.listen", "127.0.0.1:3"}});
   REQUIRE(loaded.ok());
   CHECK(loaded->data.folder == "/from/environment");
   CHECK(loaded->data.shards == 2);
@@ -71,15 +73,19 @@ TEST_CASE("a mistake is named with its place and what would be right") {
   CHECK(failure_of("[network]\nlisten = \"0.0.0.0:8440\"\n").find("--insecure") != std::string::npos);
   CHECK(failure_of("[network]\nlisten = \"8440\"\n").find("ADDRESS:PORT") != std::string::npos);
   CHECK(failure_of("[network]\ntls_key = \"k\"\n").find("together") != std::string::npos);
-  CHECK(failure_of("[[auth.keys]]\nkid = \"a\"\nalgorithm = \"none\"\nfile = \"f\"\n").find("RS256") != std::string::npos);
+  CHECK(failure_of("[[auth.keys]]\nkid = \"a\"\nalgorithm = \"none\"\nfile = \"f\"\n").find("RS256") !=
+        std::string::npos);
   CHECK(failure_of("[[auth.keys]]\nkid = \"a\"\nsecret = \"none\"\n").find("secret") != std::string::npos);
-  CHECK(failure_of("[network]\ntrusted_proxies = [\"10.0.0.1/8\"]\n").find("10.0.0.0/8") != std::string::npos);
-  CHECK(failure_of("[network]\ntrusted_proxies = [\"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.1\"]\n") == "");
+  CHECK(failure_of("[network]\ntrusted_proxies = [\"10.0.0.1/8\"]\n").find("10.0.0.0/8") !=
+        std::string::npos);
+  CHECK(failure_of("[network]\ntrusted_proxies = [\"10.0.0.0/8\", \"2001:db8::/32\", \"192.0.2.1\"]\n") ==
+        "");
   CHECK_FALSE(load("/nonexistent.toml", {}, {}).ok());
   const auto misspelt = load({}, {{"MOORING_NETWROK_LISTEN", "x"}, {"MOORING_TOKEN", "secret"}}, {});
   REQUIRE(misspelt.ok());
   REQUIRE(misspelt->warnings.size() == 1);
-  CHECK(misspelt->warnings[0] == "environment: MOORING_NETWROK_LISTEN is no setting; the nearest is MOORING_NETWORK_LISTEN");
+  CHECK(misspelt->warnings[0] ==
+        "environment: MOORING_NETWROK_LISTEN is no setting; the nearest is MOORING_NETWORK_LISTEN");
   CHECK_FALSE(load({}, {}, {{"network.lisen", "x"}}).ok());
 }
 
@@ -101,7 +107,8 @@ TEST_CASE("durations and sizes are read with their units") {
   CHECK(*parse_duration_ms("90s") == 90'000);
   CHECK(*parse_duration_ms("1h") == 3'600'000);
   CHECK(*parse_bytes("10MiB") == 10'485'760);
-  for (const auto* text : {"", "-1s", "1x", "h", "99999999999999999d"}) CHECK_FALSE(parse_duration_ms(text).ok());
+  for (const auto* text : {"", "-1s", "1x", "h", "99999999999999999d"})
+    CHECK_FALSE(parse_duration_ms(text).ok());
 }
 
 TEST_CASE("the example file in docs is the one that the table prints, and it loads") {
@@ -112,8 +119,9 @@ TEST_CASE("the example file in docs is the one that the table prints, and it loa
   std::string uncommented;
   std::istringstream lines(example_toml());
   for (std::string line; std::getline(lines, line);)
-    if (line.starts_with("# ") && line.find(" = ") != std::string::npos && line.find("MOORING_") == std::string::npos &&
-        line.find("kid") == std::string::npos && line.find("algorithm =") == std::string::npos && line.find("file = \"/etc") == std::string::npos)
+    if (line.starts_with("# ") && line.find(" = ") != std::string::npos &&
+        line.find("MOORING_") == std::string::npos && line.find("kid") == std::string::npos &&
+        line.find("algorithm =") == std::string::npos && line.find("file = \"/etc") == std::string::npos)
       uncommented += line.substr(2) + "\n";
     else if (line.starts_with("["))
       uncommented += line + "\n";

@@ -135,7 +135,8 @@ extern "C" void mooring_fuzz_seeds(void (*add)(const std::uint8_t* bytes, std::s
   device.name = "Ann's phone";
   device.priority_override = -3;
   device.last_sync_at = now;
-  device.push = {{std::nullopt, true, true, sync::priority::high}, {sync::domain::task, false, false, sync::priority::normal}};
+  device.push = {{std::nullopt, true, true, sync::priority::high},
+                 {sync::domain::task, false, false, sync::priority::normal}};
   device.domains = {{sync::domain::task, 3, now, 2}};
   give(keys::device(tenant, 1), [&](auto& out, auto key) { encode_device(out, key, device); });
   give(keys::open_conflict(tenant, 7),

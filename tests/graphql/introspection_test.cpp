@@ -112,6 +112,7 @@ TEST_CASE("introspection of a schema with wide circles ends at a bound") {
     CHECK(answer.body.find("\"QUERY_TOO_COMPLEX\"") != std::string::npos);
     CHECK(answer.body.size() < 1000); // one error, not one for each field that no longer fits
     CHECK(answer.body.find(R"("path":["__type","fields",)") != std::string::npos);
-    CHECK(answer.body.find(R"("data":{"a":"Query","__type":{"fields":null},"b":"Query"}})") != std::string::npos);
+    CHECK(answer.body.find(R"("data":{"a":"Query","__type":{"fields":null},"b":"Query"}})") !=
+          std::string::npos);
   });
 }

@@ -8,9 +8,9 @@
 #include "storage/check.hpp"
 #include "storage/data_folder.hpp"
 #include "storage/files.hpp"
+#include "tests/no_thread_left.hpp"
 #include "tests/storage/sample.hpp"
 #include "tests/storage/support.hpp"
-#include "tests/no_thread_left.hpp"
 
 using namespace mooring;
 using namespace mooring::storage;

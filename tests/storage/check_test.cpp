@@ -142,10 +142,12 @@ TEST_CASE("who asks is told which table is being read") {
 
 TEST_CASE("rows out of order are told, and nothing behind them is read") {
   scratch_folder folder;
-  for (const auto* key : {"\x01row-1", "\x01row-2", "\x01row-3", "\x01row-4"}) put_row(*open_environment(folder.path()), key, "x");
+  for (const auto* key : {"\x01row-1", "\x01row-2", "\x01row-3", "\x01row-4"})
+    put_row(*open_environment(folder.path()), key, "x");
   const auto file = folder.path() / "data.mdb";
   auto bytes = good(read_file(file, 1 << 20));
-  for (auto at = bytes.find("row-3"); at != std::string::npos; at = bytes.find("row-3", at + 1)) bytes[at + 4] = '0';
+  for (auto at = bytes.find("row-3"); at != std::string::npos; at = bytes.find("row-3", at + 1))
+    bytes[at + 4] = '0';
   good(write_file(file, bytes, 0600));
   const auto env = open_environment(folder.path());
   std::vector<std::string> all;
@@ -370,7 +372,8 @@ TEST_CASE("notifications that contradict the feed are told") {
     told.owner = 9;
     told.only_device = 9;
     is.write(told);
-    is.expect({"its owner is user number 9", "its device is device number 9", "not in the feed at its position 12"});
+    is.expect({"its owner is user number 9", "its device is device number 9",
+               "not in the feed at its position 12"});
   }
 }
 
@@ -495,7 +498,8 @@ TEST_CASE("an overlaid snapshot reads like the tables after the rows were writte
     good(transaction.commit());
   };
   write({{"b", "1"}, {"d", "2"}, {"f", "3"}});
-  const std::vector<overlaid_row> over{{"a", "x"}, {"b", "", true}, {"c", "y"}, {"d", "z"}, {"e", "", true}, {"g", "w"}};
+  const std::vector<overlaid_row> over{{"a", "x"}, {"b", "", true}, {"c", "y"},
+                                       {"d", "z"}, {"e", "", true}, {"g", "w"}};
   const auto seen = [](const auto& in, std::string_view from, std::size_t most) {
     std::string out;
     in.scan(from, [&](std::string_view key, std::string_view value) {

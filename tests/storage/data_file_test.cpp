@@ -104,7 +104,8 @@ sync::device example_device() {
   made.last_sync_at = instant{1'759'060'800'005};
   made.sync_count = 1;
   made.acknowledged = 6;
-  made.push = {{{}, true, true, sync::priority::normal}, {sync::domain::ticket, false, false, sync::priority::normal}};
+  made.push = {{{}, true, true, sync::priority::normal},
+               {sync::domain::ticket, false, false, sync::priority::normal}};
   made.domains = {{sync::domain::task, 2, {1'759'060'800'005}, 1}};
   return made;
 }
@@ -146,10 +147,11 @@ const sync::tenant_counters example_counters{"acme", 1, 3, 8};
 } // namespace
 
 TEST_CASE("the page's example is what the code writes") {
-  const auto batch = good(write_batch::encode(
-      "acme", {example_counters, example_device(), example_notification(), example_entity(), example_feed_row(),
-               sync::delete_feed_row{4}},
-      {.last_device = 3}));
+  const auto batch =
+      good(write_batch::encode("acme",
+                               {example_counters, example_device(), example_notification(), example_entity(),
+                                example_feed_row(), sync::delete_feed_row{4}},
+                               {.last_device = 3}));
   CHECK(to_hex(batch.bytes()) == to_hex(from_hex(block("batch"))));
   const auto rows = documented_rows();
   REQUIRE(rows.size() == 6);

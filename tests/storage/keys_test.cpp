@@ -129,10 +129,10 @@ TEST_CASE("an id that is longer than a key makes the key unfit") {
 }
 
 TEST_CASE("every table has a name") {
-  for (const auto in : {table::counters, table::swept, table::policy, table::user_by_name, table::user,
-                        table::device_by_name, table::device_by_owner, table::device, table::open_conflict,
-                        table::conflict, table::notification, table::analytics,
-                        table::feed, table::idempotency, table::operation, table::entity})
+  for (const auto in :
+       {table::counters, table::swept, table::policy, table::user_by_name, table::user, table::device_by_name,
+        table::device_by_owner, table::device, table::open_conflict, table::conflict, table::notification,
+        table::analytics, table::feed, table::idempotency, table::operation, table::entity})
     CHECK(to_string(in) != "unknown");
   CHECK(to_string(static_cast<table>(0)) == "unknown");
 }

@@ -203,7 +203,7 @@ TEST_CASE("a directory that is full forgets and goes on") {
 TEST_CASE("pending slots are counted without one's own, up to a bound") {
   sample with;
   tenant_store store(with.snapshot, "acme");
-  CHECK(store.count_pending(0, {.viewer = 1}, 100) == 7);              // not bob's journal and conflict
+  CHECK(store.count_pending(0, {.viewer = 1}, 100) == 7); // not bob's journal and conflict
   // The entities are its own work; that two of its edits met others is not.
   CHECK(store.count_pending(0, {.viewer = 1, .except = 1}, 100) == 3);
   CHECK(store.count_pending(0, {.viewer = 2, .except = 1}, 100) == 4);

@@ -45,7 +45,8 @@ document object_of(std::mt19937& random, unsigned width, bool nulls) {
 
 } // namespace
 
-TEST_CASE("applying an edit's changes is what the edit says, for patches and whole objects, small and large") {
+TEST_CASE(
+    "applying an edit's changes is what the edit says, for patches and whole objects, small and large") {
   std::random_device seeds;
   const auto seed = seeds();
   MESSAGE("seed " << seed);
@@ -57,7 +58,8 @@ TEST_CASE("applying an edit's changes is what the edit says, for patches and who
     const auto patched = apply_changes(stored, changes_of_patch(stored, patch));
     REQUIRE(is_valid_document(patched.bytes));
     REQUIRE(documents_equal(patched.bytes, merge_patch(stored.bytes, patch.bytes).bytes));
-    REQUIRE(documents_equal(apply_changes({}, changes_of_patch({}, patch)).bytes, merge_patch("", patch.bytes).bytes));
+    REQUIRE(documents_equal(apply_changes({}, changes_of_patch({}, patch)).bytes,
+                            merge_patch("", patch.bytes).bytes));
     REQUIRE(documents_equal(apply_changes(stored, changes_of_object(stored, object)).bytes, object.bytes));
     REQUIRE(apply_changes(stored, changes_of_removal(stored)) == empty_object());
     // What changes nothing has no changes, and a change is never to the same value.
@@ -111,5 +113,6 @@ TEST_CASE("an origin is the field's own last change, or the creation") {
   CHECK(origin_of(e, "b").device == 3);
   CHECK(origin_of(e, "b").modified_at == instant{5});
   REQUIRE(e.fields.size() == 1);
-  CHECK(e.fields[0].history == std::vector<std::pair<std::int32_t, std::uint64_t>>{{1, hash_document(json("1").bytes)}});
+  CHECK(e.fields[0].history ==
+        std::vector<std::pair<std::int32_t, std::uint64_t>>{{1, hash_document(json("1").bytes)}});
 }

@@ -39,8 +39,7 @@ inline std::string broken_invariant(const memory_store& in) {
           return "expiry of conflict " + slot.id;
       } else {
         const auto found = in.notifications.find(slot.at);
-        if (found == in.notifications.end())
-          return "a slot of a notification that is not there: " + slot.id;
+        if (found == in.notifications.end()) return "a slot of a notification that is not there: " + slot.id;
         if (found->second.id != slot.id || found->second.owner != slot.owner ||
             found->second.urgency != slot.urgency)
           return "a slot that is not its notification's: " + slot.id;
@@ -49,7 +48,8 @@ inline std::string broken_invariant(const memory_store& in) {
     }
   }
   if (before > in.counts.last_position) return "a position beyond the counter";
-  if (slots < in.entities.size() + in.conflicts.size() + in.notifications.size()) return "something does not stand in the feed";
+  if (slots < in.entities.size() + in.conflicts.size() + in.notifications.size())
+    return "something does not stand in the feed";
   for (const auto& [id, e] : in.entities) {
     if (e.version < 1) return "version of " + name(e);
     if (e.deleted != e.data.absent()) return "a tombstone with data, or an entity without: " + name(e);

@@ -117,7 +117,8 @@ class scenario {
   result<decision<bool>> acknowledge_upto(const caller& who, const std::string& id, position upto) {
     return commit(apply_acknowledgement(rows, who, {id, upto}, now, settings));
   }
-  result<decision<push_answer>> subscribe(const caller& who, const std::string& id, const push_setting& what) {
+  result<decision<push_answer>> subscribe(const caller& who, const std::string& id,
+                                          const push_setting& what) {
     return commit(apply_push_subscription(rows, who, {id, what}, now, settings));
   }
   result<decision<std::int32_t>> trigger(const caller& who, const trigger_sync& what) {

@@ -57,8 +57,8 @@ TEST_CASE("tombstones and closed conflicts go after the retention, with their sl
   s.edit("ann", "phone", update("t1", R"({"a":1})").base(1));                                    // 4
   s.edit("bob", "tablet", update("t1", R"({"a":2})").base(1).when(s.now + 1)); // 5 conflict, 6 t1
   s.edit("ann", "phone", erase("t2").base(1));                                 // 7
-  s.set_policy(domain::task, strategy::manual);               // 8 notification
-  s.edit("ann", "phone", update("t1", R"({"a":3})").base(1)); // 9 open conflict
+  s.set_policy(domain::task, strategy::manual);                                // 8 notification
+  s.edit("ann", "phone", update("t1", R"({"a":3})").base(1));                  // 9 open conflict
   s.wait_ms(5000);
   s.edit("ann", "phone", erase("t3").base(1)); // 10
   const auto before = s.rows;

@@ -29,9 +29,16 @@ const std::map<std::string, std::set<std::string>> may_include = {
 
 // Libraries that only the named folders may include.
 const std::map<std::string, std::set<std::string>> belongs_to = {
-    {"caf/", {"actors"}},   {"boost/", {"net"}},      {"lmdb.h", {"storage"}}, {"raft.h", {"cluster"}},
-    {"simdjson", {"base"}}, {"spdlog/", {"base"}},    {"openssl/", {"net", "graphql"}},
-    {"CLI/", {"app"}},      {"prometheus/", {"app"}}, {"toml++/", {"config"}},
+    {"caf/", {"actors"}},
+    {"boost/", {"net"}},
+    {"lmdb.h", {"storage"}},
+    {"raft.h", {"cluster"}},
+    {"simdjson", {"base"}},
+    {"spdlog/", {"base"}},
+    {"openssl/", {"net", "graphql"}},
+    {"CLI/", {"app"}},
+    {"prometheus/", {"app"}},
+    {"toml++/", {"config"}},
 };
 
 struct include_line {

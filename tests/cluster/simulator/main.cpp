@@ -125,7 +125,8 @@ int main(int count, char** values) {
               "messages\n",
               number(totals.commits), number(totals.applies), number(totals.applies_with_append),
               number(totals.snapshots_installed), number(totals.messages));
-  std::printf("  %llu times trouble between the parts of an apply, %llu looks at what readers see, %llu restores\n",
-              number(totals.trouble_in_parts), number(totals.views_checked), number(totals.restores));
+  std::printf(
+      "  %llu times trouble between the parts of an apply, %llu looks at what readers see, %llu restores\n",
+      number(totals.trouble_in_parts), number(totals.views_checked), number(totals.restores));
   return violations == 0 ? 0 : 1;
 }
