@@ -1,5 +1,6 @@
 #include "actors/runtime.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <limits>
@@ -155,8 +156,8 @@ runtime::~runtime() {
 
 bool runtime::is_ready(std::string& why_not) const {
   for (std::size_t n = 0; n < parts_->shards.size(); ++n)
-    if (!parts_->shards[n]->counters.leading) {
-      why_not = fmt::format("shard {} is being loaded", n);
+    if (const auto& is = parts_->shards[n]->counters; !is.leading) {
+      why_not = fmt::format("shard {} {}", n, is.lacks_room ? "has no room on its disk" : "is being loaded");
       return false;
     }
   return true;
@@ -164,8 +165,12 @@ bool runtime::is_ready(std::string& why_not) const {
 
 result<void> runtime::wait_ready(std::int64_t timeout_ms) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  const auto loaded = [&](const auto& shard) {
+    return shard->counters.leading || shard->counters.lacks_room;
+  };
   std::string why_not;
-  while (!is_ready(why_not)) {
+  while (!std::all_of(parts_->shards.begin(), parts_->shards.end(), loaded)) {
+    (void)is_ready(why_not);
     if (std::chrono::steady_clock::now() > until) return error{error_code::unavailable, why_not};
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }

@@ -52,7 +52,8 @@ class runtime {
   explicit runtime(runtime_options options);
   ~runtime(); // stops
 
-  // Until every shard leads and its tables hold what its log holds. unavailable when that takes too long.
+  // Until every shard leads and its tables hold what its log holds, or cannot for want of room on its disk: then
+  // is_ready says so. unavailable when it takes too long.
   result<void> wait_ready(std::int64_t timeout_ms);
   bool is_ready(std::string& why_not) const;
 

@@ -60,13 +60,14 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
     return shard_writer_actor::behavior_type::make_empty_behavior();
   }
   shard_ = std::move(*opened);
+  if (was_stopped_) stopped(stopped_why_);
   // What the log holds beyond the tables goes into them before anybody reads them.
   shard_->apply_now([this](result<void> done) {
     if (!done)
       log::warning("shard {}: the log waits for the tables: {}", setting_.number, done.failure().message);
   });
   let_readers_in();
-  setting_.counters->leading = shard_->is_leader();
+  note_state();
   schedule_tick();
   self_->set_exit_handler([this](caf::exit_msg& message) {
     // The node stops, and everything was answered: the tables are brought up to the log, so that whoever looks at the
@@ -232,8 +233,7 @@ void shard_writer_state::stopped(const error& why) {
     return;
   }
   was_stopped_ = false;
-  log::error("shard {}: stopped: {}; it will be loaded from disk", setting_.number, stopped_why_.message);
-  setting_.counters->leading = false;
+  note_state();
   // Everybody who has something open begins anew from what is stored.
   const error doubt{error_code::unavailable, "the outcome is not known: retry with the same key", {}, 500};
   std::vector<sent_batch> open = std::exchange(in_group_, {});
@@ -260,7 +260,7 @@ void shard_writer_state::tick() {
   // After a reload, or a full disk: the tables first, then whoever waits. Under load they never reach the log by themselves.
   if (leads && (!setting_.counters->leading || !settling_.empty())) (void)apply();
   let_readers_in();
-  setting_.counters->leading = leads;
+  note_state();
   const auto stats = shard_->stats();
   setting_.counters->pending_bytes = stats.pending_bytes;
   setting_.counters->log_bytes = stats.log_bytes;
@@ -275,6 +275,14 @@ void shard_writer_state::tick() {
   }
   find_tenants_to_sweep();
   schedule_tick();
+}
+
+void shard_writer_state::note_state() {
+  const bool leads = shard_->is_leader();
+  setting_.counters->leading = leads;
+  const auto& failure = shard_->failure();
+  setting_.counters->lacks_room =
+      !leads && (shard_->stats().apply_blocked || (failure && failure->code == error_code::storage_full));
 }
 
 void shard_writer_state::let_readers_in() {

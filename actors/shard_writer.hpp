@@ -36,6 +36,7 @@ struct writer_counters { // of one shard; relaxed
   std::atomic<std::uint64_t> commits{0}, commit_bytes{0}, entries{0}, rows_applied{0}, applies{0}, reloads{0};
   std::atomic<std::uint64_t> pending_bytes{0}, log_bytes{0}, storage_full{0};
   std::atomic<bool> leading{false};
+  std::atomic<bool> lacks_room{false}; // not leading, and will not before there is room on the disk
   static constexpr std::array<std::int64_t, 12> bounds_us = {
       100, 250, 500, 1'000, 2'500, 5'000, 10'000, 25'000, 50'000, 100'000, 250'000, 1'000'000};
   std::array<std::atomic<std::uint64_t>, bounds_us.size() + 1> commit_latency{};
@@ -79,6 +80,7 @@ class shard_writer_state final : cluster::shard_observer {
   void settle(tenant_actor tenant);
   void tick();
   void schedule_tick();
+  void note_state();
   void let_readers_in();
   void find_tenants_to_sweep();
   inspect_answer inspect() const;

@@ -191,6 +191,7 @@ result<std::unique_ptr<node>> node::start(const config::settings& settings,
       std::move(*folder), std::move(runtime), service_of(settings, node_id),
       [server_ref] { return *server_ref != nullptr ? (*server_ref)->totals() : net::net_totals{}; });
   if (auto ready = made->runtime.wait_ready(ready_timeout_ms); !ready) return ready.failure();
+  if (std::string why; !made->runtime.is_ready(why)) log::warning("the node serves, but not all: {}", why);
   auto* const all = made.get();
   made->server = std::make_unique<net::server>(
       std::move(*network), std::move(*verifier),

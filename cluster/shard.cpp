@@ -61,7 +61,8 @@ result<void> shard_options::validate() const {
   if (snapshot_threshold == 0) return wrong("shard: snapshot_threshold must be positive");
   if (apply.bytes_max == 0 || apply.rows_max == 0 || apply.entries_max == 0)
     return wrong("shard: the bounds of apply must be positive");
-  if (apply.age_max_ms < 0 || apply.idle_ms < 0 || apply.retry_ms <= 0 || reload_backoff_ms < 0)
+  if (apply.age_max_ms < 0 || apply.idle_ms < 0 || apply.retry_ms <= 0 || reload_backoff_ms < 0 ||
+      reload_backoff_max_ms < reload_backoff_ms)
     return wrong("shard: a duration is negative");
   return {};
 }
@@ -165,6 +166,7 @@ struct shard::impl final : raft_io_host {
   std::unique_ptr<session> live; // null: stopped
   std::optional<error> why_stopped;
   std::int64_t reload_at_us = 0;
+  std::int64_t reload_wait_ms = 0; // before the next try, while they fail
   std::int64_t ticked_us = 0;
 
   // Leadership.
@@ -186,8 +188,8 @@ struct shard::impl final : raft_io_host {
   std::uint64_t bytes_since_snapshot = 0; // of bodies, in raft's log in memory
   apply_in_parts parts;
   bool view_held = false;
-  bool half_done =
-      false; // an apply in parts of an earlier life: the tables are consistent when the next one is done
+  // an apply in parts of an earlier life: the tables are consistent when the next one is done
+  bool half_done = false;
   std::int64_t part_at_us = 0; // when the last part was written
   bool blocked = false;        // the disk was full
   std::int64_t retry_at_us = 0;
@@ -282,8 +284,8 @@ result<void> shard::impl::start() {
   raft_set_pre_vote(&raft, true);
 
   in_raft = true;
-  const auto started =
-      raft_start(&raft); // replays the log behind the applied index when we are the only voter
+  // replays the log behind the applied index when we are the only voter
+  const auto started = raft_start(&raft);
   in_raft = false;
   if (started != 0 && !live->io->failure()) {
     error why{error_code::internal, fmt::format("raft does not start: {}", raft_strerror(started))};
@@ -502,11 +504,18 @@ void shard::impl::tick() {
   if (!running()) {
     if (now < reload_at_us) return;
     ++stats.reloads;
+    why_stopped.reset();
     const auto again = start();
-    if (again) return options.observer->reloaded();
-    reload_at_us = now + options.reload_backoff_ms * 1000;
-    log::error("shard {}: cannot be loaded: {}", options.members.shard, again.failure().message);
-    if (!running()) why_stopped = again.failure();
+    if (again) {
+      reload_wait_ms = 0;
+      return options.observer->reloaded();
+    }
+    reload_wait_ms = std::clamp(2 * reload_wait_ms, options.reload_backoff_ms, options.reload_backoff_max_ms);
+    reload_at_us = now + reload_wait_ms * 1000;
+    if (!why_stopped) { // else it was loaded, and stop() has told
+      log::error("shard {}: cannot be loaded: {}", options.members.shard, again.failure().message);
+      why_stopped = again.failure();
+    }
     return;
   }
   if (now - ticked_us >= static_cast<std::int64_t>(options.heartbeat_ms) * 1000) {
@@ -560,8 +569,8 @@ bool shard::impl::apply_due() const {
 // From now on what waits goes into the tables. Meanwhile others see them as they are now.
 // REQUIRES: nothing is under way.
 void shard::impl::begin_parts() {
-  const auto index =
-      applied_by_raft(); // barriers behind the last command change no table, but count as applied
+  // barriers behind the last command change no table, but count as applied
+  const auto index = applied_by_raft();
   parts.begin(pending, index, live->store->term_of(index));
   part_at_us = 0;
 }
@@ -674,7 +683,10 @@ shard::~shard() = default;
 result<std::unique_ptr<shard>> shard::open(shard_options options) {
   if (auto valid = options.validate(); !valid) return valid.failure();
   auto made = std::make_unique<impl>(std::move(options));
-  if (auto started = made->start(); !started) return started.failure();
+  if (auto started = made->start(); !started) {
+    const bool loaded = made->why_stopped.has_value(); // and stopped again by its first write
+    if (!loaded || started.failure().code != error_code::storage_full) return started.failure();
+  }
   return std::unique_ptr<shard>(new shard(std::move(made)));
 }
 
@@ -722,7 +734,10 @@ result<void> shard::reload() {
   if (impl_->running()) return {};
   ++impl_->stats.reloads;
   auto again = impl_->start();
-  if (again) impl_->options.observer->reloaded();
+  if (again) {
+    impl_->reload_wait_ms = 0;
+    impl_->options.observer->reloaded();
+  }
   return again;
 }
 

@@ -116,7 +116,8 @@ struct shard_options {
   // Raft forgets applied entries from memory after so many, or after log_keep_bytes of bodies.
   unsigned snapshot_threshold = 64;
   apply_settings apply = {};
-  std::int64_t reload_backoff_ms = 500; // after a storage error, before tick() reloads
+  std::int64_t reload_backoff_ms = 500;      // after a storage error, before tick() reloads
+  std::int64_t reload_backoff_max_ms = 8000; // … it doubles until then while reloading fails
   rule_switches rules = {};
 
   // bad_user_input, naming the option.
@@ -151,7 +152,8 @@ class shard {
   using completion = std::function<void(result<void>)>;
 
   // Failures: what open_storage says; internal when the stored replica is damaged, or is another one than
-  // configured; not_found when it is empty and must not be.
+  // configured; not_found when it is empty and must not be; storage_full when there is no room to make a new one.
+  // A stored one that cannot write because the disk is full opens stopped, and tick() tries again.
   static result<std::unique_ptr<shard>> open(shard_options options);
   // Closes without writing: what is committed is durable already.
   ~shard();

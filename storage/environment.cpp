@@ -29,6 +29,9 @@ constexpr std::uint64_t room_cache_ms = 100;
 constexpr std::uint64_t map_step_bytes = 1ull << 20;
 // With less above the reserve, room is not only counted but taken. Ordinary commits are spared the call.
 constexpr std::int64_t nearly_full_bytes = 256ll << 20;
+// Blocks that the file always has behind its end, so that a shard can start, elect itself and end its log on a disk that
+// others have filled since.
+constexpr std::uint64_t spare_bytes = 1 << 20;
 
 std::int64_t coarse_now_ms() {
   timespec now{};
@@ -158,6 +161,7 @@ struct environment::impl : std::enable_shared_from_this<environment::impl> {
   std::atomic<std::int64_t> room_bytes{0};    // above the reserve, less what was granted since the check
   std::atomic<std::int64_t> reserve_bytes{0}; // as of that check
   std::uint64_t kept_upto = 0; // of the data file: blocks behind its end that are taken already
+  bool can_keep = true;
 
   ~impl() {
     if (env) close_file();
@@ -194,11 +198,12 @@ struct environment::impl : std::enable_shared_from_this<environment::impl> {
   std::uint64_t used_bytes() const; // of the data file, free pages among them
   std::uint64_t map_bytes() const;
   std::uint64_t free_page_bytes() const;
+  bool has_spare(std::uint64_t end) const { return kept_upto >= end + spare_bytes / 2 || !can_keep; }
   std::uint64_t kept_bytes() const {
     const auto used = used_bytes();
     return kept_upto > used ? kept_upto - used : 0;
   }
-  bool keep(std::uint64_t bytes);
+  bool keep(std::uint64_t bytes, std::uint64_t step);
 };
 
 struct read_transaction::impl {
@@ -532,6 +537,11 @@ result<std::unique_ptr<environment>> environment::open(environment_options optio
   mdb_txn_abort(txn); // the unnamed table's handle outlives it
   if (opened != 0) return lmdb_error("opening the table", opened);
 
+  // On a full disk: what an earlier life left.
+  if (!core->options.read_only)
+    for (auto bytes = spare_bytes; bytes >= 4096 && !core->keep(bytes, 4096); bytes /= 2) {
+    }
+
   std::unique_ptr<environment> made(new environment());
   made->impl_ = std::move(core);
   return made;
@@ -685,10 +695,10 @@ std::uint64_t environment::impl::free_page_bytes() const {
 }
 
 // Takes blocks for `bytes` behind the pages in use. The file's size stays what LMDB made it.
-bool environment::impl::keep(std::uint64_t bytes) {
+bool environment::impl::keep(std::uint64_t bytes, std::uint64_t step) {
   const auto used = used_bytes();
-  const auto wanted = used + round_up(bytes, map_step_bytes);
-  if (kept_upto >= used + bytes) return true;
+  const auto wanted = used + round_up(bytes, step);
+  if (kept_upto >= used + bytes || !can_keep) return true;
   int fd = -1;
   if (mdb_env_get_fd(env, &fd) != 0) return false;
   if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(used), static_cast<off_t>(wanted - used)) ==
@@ -696,8 +706,9 @@ bool environment::impl::keep(std::uint64_t bytes) {
     kept_upto = wanted;
     return true;
   }
-  // A file system that cannot keep blocks: then what was counted must do.
-  return errno != ENOSPC && errno != EDQUOT && errno != EFBIG;
+  if (errno == ENOSPC || errno == EDQUOT || errno == EFBIG) return false;
+  can_keep = false; // not on this file system: then what was counted must do
+  return true;
 }
 
 bool environment::has_room_for(std::uint64_t usual, std::uint64_t most) {
@@ -720,7 +731,7 @@ bool environment::has_room_for(std::uint64_t usual, std::uint64_t most) {
   if (checked >= 0 && now - checked < static_cast<std::int64_t>(room_cache_ms)) {
     // What was granted since the last look counts as used; only a "no" is worth another look at once.
     const auto room = impl_->room_bytes.load(std::memory_order_relaxed);
-    if (room >= nearly_full_bytes && fits(room)) {
+    if (room >= nearly_full_bytes && fits(room) && impl_->has_spare(end)) {
       impl_->room_bytes.store(room - as_signed(usual), std::memory_order_relaxed);
       return true;
     }
@@ -729,7 +740,8 @@ bool environment::has_room_for(std::uint64_t usual, std::uint64_t most) {
   impl_->room_bytes.store(room - as_signed(usual), std::memory_order_relaxed);
   impl_->room_checked_ms.store(now, std::memory_order_relaxed);
   if (!fits(room)) return false;
-  return room >= nearly_full_bytes || impl_->keep(usual);
+  return impl_->keep(usual + spare_bytes, map_step_bytes) || room >= nearly_full_bytes ||
+         impl_->keep(usual, 4096);
 }
 
 bool environment::can_write(std::uint64_t bytes) {

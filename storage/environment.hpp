@@ -4,19 +4,18 @@
 // thread, one thread at a time each (MDB_NOTLS). Keys are 1 to 511 bytes.
 //
 // Room: whoever accepts something to be written asks has_room_for first, which leaves the disk's reserve
-// alone. What was accepted may use the reserve, so it can always be written; and when the disk is nearly
-// full, has_room_for takes blocks of the file system at once, so that nobody else can have them before.
+// alone. What was accepted may use the reserve, and has_room_for takes blocks of the file system for it at once,
+// behind the end of the file, so it can be written although others fill the disk. They outlive the process: the
+// next one writes into them what a start has to write.
 //
 // Growth: the map starts small and grows (`grow`). Growing needs a moment without current snapshots, because
 // LMDB unmaps the file: `grow` closes a gate, waits until every read transaction is parked or gone, resizes,
 // opens the gate. While it is closed, begin_read() and renew() of other threads wait. Both waits end: after
 // grow_wait_ms `grow` gives up with `unavailable` and opens the gate again, so a reader that overstays delays
 // growth and never deadlocks it. From this:
-// - park a read transaction as soon as its views are no longer needed; whoever needs longer than a few ms
-// reads in
-//   pages, with a fresh snapshot for each;
-// - a thread that holds a current snapshot does not ask for a second one (it would sit out a whole
-// grow_wait_ms);
+// - park a read transaction as soon as its views are no longer needed; whoever needs longer than a few ms reads
+//   in pages, with a fresh snapshot for each;
+// - a thread that holds a current snapshot does not ask for a second one (it would sit out a whole grow_wait_ms);
 // - copy_to does not hold growth up: it pins its snapshot and reads through a map of its own.
 //
 // Changes in parts: between hold_view() and release_view() every snapshot that begins shows the state as of

@@ -426,6 +426,26 @@ TEST_CASE("an empty folder becomes a replica only when that is allowed") {
   CHECK(shard::open(one.options).failure().code == error_code::storage_full);
 }
 
+TEST_CASE("a stored replica on a full disk opens stopped, and leads as soon as there is room") {
+  single_shard one;
+  one.open();
+  REQUIRE(one.propose(one_row("k", "1")).ok());
+  one.shard.reset();
+  one.disk->full = true;
+  one.open();
+  CHECK(one.shard->state() == shard_state::stopped);
+  CHECK(one.shard->failure()->code == error_code::storage_full);
+  CHECK(one.refusal(one_row("k", "2")) == error_code::unavailable);
+  for (int tries = 0; tries < 10; ++tries) { // each a little later than the one before
+    one.pass_ms(one.options.reload_backoff_max_ms);
+    CHECK(one.shard->state() == shard_state::stopped);
+  }
+  one.disk->full = false;
+  one.pass_ms(one.options.reload_backoff_max_ms);
+  CHECK(one.shard->is_leader());
+  CHECK(one.propose(one_row("k", "2")).ok());
+}
+
 TEST_CASE("a storage that does not open is the caller's error") {
   single_shard one;
   one.options.open_storage = []() -> result<std::unique_ptr<stable_storage>> {

@@ -135,7 +135,7 @@ shard_options simulated_cluster::options_for(node_id id) {
   options.apply.part_bytes_min = 40;
   options.apply.idle_part_bytes = 60;
   options.apply.idle_part_ms = 70;
-  options.reload_backoff_ms = 50;
+  options.reload_backoff_ms = options.reload_backoff_max_ms = 50;
   if (settings_.adjust) settings_.adjust(options);
   return options;
 }
