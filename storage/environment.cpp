@@ -32,6 +32,7 @@ constexpr std::int64_t nearly_full_bytes = 256ll << 20;
 // Blocks that the file always has behind its end, so that a shard can start, elect itself and end its log on a disk that
 // others have filled since.
 constexpr std::uint64_t spare_bytes = 1 << 20;
+constexpr std::uint64_t keep_step_min = 1 << 20, keep_step_max = 64 << 20; // an eighth of the file
 
 std::int64_t coarse_now_ms() {
   timespec now{};
@@ -198,7 +199,7 @@ struct environment::impl : std::enable_shared_from_this<environment::impl> {
   std::uint64_t used_bytes() const; // of the data file, free pages among them
   std::uint64_t map_bytes() const;
   std::uint64_t free_page_bytes() const;
-  bool has_spare(std::uint64_t end) const { return kept_upto >= end + spare_bytes / 2 || !can_keep; }
+  bool is_kept(std::uint64_t upto) const { return kept_upto >= upto || !can_keep; }
   std::uint64_t kept_bytes() const {
     const auto used = used_bytes();
     return kept_upto > used ? kept_upto - used : 0;
@@ -698,7 +699,7 @@ std::uint64_t environment::impl::free_page_bytes() const {
 bool environment::impl::keep(std::uint64_t bytes, std::uint64_t step) {
   const auto used = used_bytes();
   const auto wanted = used + round_up(bytes, step);
-  if (kept_upto >= used + bytes || !can_keep) return true;
+  if (is_kept(used + bytes)) return true;
   int fd = -1;
   if (mdb_env_get_fd(env, &fd) != 0) return false;
   if (::fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(used), static_cast<off_t>(wanted - used)) ==
@@ -731,7 +732,7 @@ bool environment::has_room_for(std::uint64_t usual, std::uint64_t most) {
   if (checked >= 0 && now - checked < static_cast<std::int64_t>(room_cache_ms)) {
     // What was granted since the last look counts as used; only a "no" is worth another look at once.
     const auto room = impl_->room_bytes.load(std::memory_order_relaxed);
-    if (room >= nearly_full_bytes && fits(room) && impl_->has_spare(end)) {
+    if (room >= nearly_full_bytes && fits(room) && impl_->is_kept(end + usual)) {
       impl_->room_bytes.store(room - as_signed(usual), std::memory_order_relaxed);
       return true;
     }
@@ -740,8 +741,12 @@ bool environment::has_room_for(std::uint64_t usual, std::uint64_t most) {
   impl_->room_bytes.store(room - as_signed(usual), std::memory_order_relaxed);
   impl_->room_checked_ms.store(now, std::memory_order_relaxed);
   if (!fits(room)) return false;
-  return impl_->keep(usual + spare_bytes, map_step_bytes) || room >= nearly_full_bytes ||
-         impl_->keep(usual, 4096);
+  if (room < nearly_full_bytes)
+    return impl_->keep(usual + spare_bytes, map_step_bytes) || impl_->keep(usual, 4096);
+  // Many at a time: a flush that must also allocate takes the file system's journal with it, some ms instead of 0.1.
+  impl_->keep(usual + spare_bytes,
+              round_up(std::clamp(end / 8, keep_step_min, keep_step_max), map_step_bytes));
+  return true;
 }
 
 bool environment::can_write(std::uint64_t bytes) {
