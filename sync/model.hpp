@@ -260,11 +260,11 @@ struct feed_slot {
   bool operator==(const feed_slot&) const = default;
 };
 
-// The slots that one command made, stored as one row so that a batch of 50 costs one write. Key: the position of its
-// LAST slot as written first; the key never changes. Slots leave a row when their entity moves on; an empty row goes.
-// A command with more slots than feed_row_slots_max makes several rows, so that the first edits after a batch of 1,000
-// do not each rewrite a row of 1,000.
-inline constexpr std::size_t feed_row_slots_max = 64;
+// Slots that one command made, stored as one row so that a batch is fewer writes. Key: the position of its LAST slot as
+// written first; the key never changes. Slots leave a row when their entity moves on; an empty row goes. A command with
+// more slots than feed_row_slots_max makes several rows, because every later edit of one of its entities writes a row
+// again (docs/performance.md).
+inline constexpr std::size_t feed_row_slots_max = 8;
 struct feed_row {
   position key = 0;
   std::vector<feed_slot> slots; // ascending positions

@@ -505,11 +505,12 @@ TEST_CASE("many slots make several rows, and moving on empties them") {
   scenario s;
   std::vector<edit_item> items;
   for (int i = 0; i < 200; ++i) items.push_back(create("t" + std::to_string(i), R"({"a":1})").when(s.now));
+  const auto rows = (items.size() + feed_row_slots_max - 1) / feed_row_slots_max;
   s.edits("ann", "phone", items);
-  CHECK(s.rows.feed.size() == 4);
+  CHECK(s.rows.feed.size() == rows);
   for (auto& item : items) item.data = json(R"({"a":2})");
   s.edits("ann", "phone", items);
-  CHECK(s.rows.feed.size() == 4);
+  CHECK(s.rows.feed.size() == rows);
   CHECK(s.rows.feed.begin()->first > 200);
 }
 
