@@ -743,7 +743,7 @@ bool environment::has_room_for(std::uint64_t usual, std::uint64_t most) {
   if (!fits(room)) return false;
   if (room < nearly_full_bytes)
     return impl_->keep(usual + spare_bytes, map_step_bytes) || impl_->keep(usual, 4096);
-  // Many at a time: a flush that must also allocate takes the file system's journal with it, some ms instead of 0.1.
+  // Many at a time: a flush that must also allocate writes the tables of the file system, some ms instead of 0.1.
   impl_->keep(usual + spare_bytes,
               round_up(std::clamp(end / 8, keep_step_min, keep_step_max), map_step_bytes));
   return true;
