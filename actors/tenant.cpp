@@ -8,6 +8,7 @@
 #include "actors/feed_batch.hpp"
 #include "actors/inspection.hpp"
 #include "base/log.hpp"
+#include "storage/query.hpp"
 #include "storage/write_batch.hpp"
 #include "sync/sweep.hpp"
 
@@ -265,6 +266,10 @@ void tenant_state::committed(std::uint64_t upto) {
     around_.counters->commands_waiting.fetch_sub(1, std::memory_order_relaxed);
     answer(std::move(request));
   }
+  while (!reads_answered_.empty() && reads_answered_.front().first <= committed_) {
+    answer(std::move(reads_answered_.front().second));
+    reads_answered_.pop_front();
+  }
   announce(committed_);
 }
 
@@ -283,6 +288,7 @@ void tenant_state::refused(const error& why) {
   sent_ = committed_;
   while (!changed_devices_.empty() && changed_devices_.back().first > committed_) changed_devices_.pop_back();
   overlay_.forget_from(committed_ + 1);
+  names_ = {}; // numbers that were given are given anew
   setting_.batches->flush(); // what was decided on top of them: the writer drops it too
   self_->send(setting_.writer, refusal_heard{});
   auto waiting = std::exchange(waiting_, {});
@@ -296,6 +302,7 @@ void tenant_state::refused(const error& why) {
       again.push_back(std::move(one.request));
   // A retry that had nothing to write repeats an older answer, which may be stored: it is decided once more.
   for (auto& request : again) decide(std::move(request));
+  for (auto& [upto, request] : std::exchange(reads_answered_, {})) read(std::move(request));
 }
 
 void tenant_state::lost(const error& why) {
@@ -307,7 +314,8 @@ void tenant_state::lost(const error& why) {
   waiting_.clear();
   // Also what came through the directory: nobody else knows where it is.
   const error loading{error_code::unavailable, "the shard is being loaded", {}, 500};
-  for (auto& [upto, request] : std::exchange(reads_waiting_, {})) refuse(std::move(request), loading);
+  for (auto* const reads : {&reads_waiting_, &reads_answered_})
+    for (auto& [upto, request] : std::exchange(*reads, {})) refuse(std::move(request), loading);
   for (auto& request : std::exchange(before_settled_, {})) refuse(std::move(request), loading);
   for (auto& request : std::exchange(queries_before_settled_, {})) refuse(std::move(request), loading);
   for (auto& [id, device] : devices_)
@@ -325,8 +333,7 @@ void tenant_state::apply_is_blocked(const error& why) {
 
 void tenant_state::refuse(query_ptr request, error why) {
   request->answer = std::move(why);
-  const auto to = request->reply_to;
-  self_->send(to, query_done{std::move(request)});
+  answer(std::move(request));
 }
 
 // ── pushes ──
@@ -381,8 +388,40 @@ void tenant_state::take(query_ptr request) {
   around_.counters->queries.fetch_add(1, std::memory_order_relaxed);
   request->tenant = self_;
   if (request->watch) watch(request->reply_to);
+  read(std::move(request));
+}
+
+void tenant_state::read(query_ptr request) {
+  if (applied_ < committed_ && read_near_head(request)) return;
   reads_waiting_.emplace_back(committed_, std::move(request));
   run_due_queries();
+}
+
+// False: it is for the readers.
+bool tenant_state::read_near_head(query_ptr& request) {
+  if (!setting_.snapshot->make_current()) return false;
+  storage::pending_store rows(overlay_, tables_);
+  storage::query_setting setting;
+  setting.rules = &around_.settings.rules;
+  setting.now = around_.time->now();
+  auto made = storage::answer_near_head(rows, names_, request->who, request->what, setting);
+  if (tables_.failure()) { // a reader meets it again, and says so
+    tables_.clear_failure();
+    return false;
+  }
+  if (!made) return false;
+  around_.counters->queries_near_head.fetch_add(1, std::memory_order_relaxed);
+  request->answer = std::move(*made);
+  if (sent_ <= committed_)
+    answer(std::move(request));
+  else
+    reads_answered_.emplace_back(sent_, std::move(request));
+  return true;
+}
+
+void tenant_state::answer(query_ptr request) {
+  const auto to = request->reply_to;
+  self_->send(to, query_done{std::move(request)});
 }
 
 void tenant_state::run_due_queries() {
@@ -519,6 +558,7 @@ inspect_answer tenant_state::inspect() const {
   out.number("refusals", static_cast<std::int64_t>(refusals_));
   out.number("waiting", static_cast<std::int64_t>(waiting_.size()));
   out.number("reads_waiting", static_cast<std::int64_t>(reads_waiting_.size()));
+  out.number("reads_answered", static_cast<std::int64_t>(reads_answered_.size()));
   out.number("devices", static_cast<std::int64_t>(devices_.size()));
   out.number("batches_sent", static_cast<std::int64_t>(sent_));
   out.number("batches_committed", static_cast<std::int64_t>(committed_));

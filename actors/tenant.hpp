@@ -10,6 +10,11 @@
 // Network threads that know it send to it until they hear that it ended. So it looks again when it is let go: its
 // successor does not settle, and must not start beside batches that are under way.
 //
+// Queries are for readers, on other threads, once what is committed is in the tables. What they most often ask for, an
+// entity or the newest changes, it answers itself from the overlay while something waits for the tables: they would have to
+// be brought up to date for each query, and uploads would wait for that. Such an answer may show what is not durable yet,
+// so it leaves when that is.
+//
 // Batches that the full disk refuses are known not to be stored: whoever waits for them gets STORAGE_FULL, the overlay
 // forgets them, and the tenant goes on from the state before. When batches are lost (a commit's outcome is unknown) it
 // answers all that waits with UNAVAILABLE and ends; clients retry with the same key and get the outcome.
@@ -30,6 +35,7 @@
 #include "actors/pinned.hpp"
 #include "actors/snapshot_lease.hpp"
 #include "actors/surroundings.hpp"
+#include "storage/directory.hpp"
 #include "storage/tenant_store.hpp"
 #include "sync/analytics.hpp"
 #include "sync/overlay.hpp"
@@ -92,7 +98,10 @@ class tenant_state {
 
   // queries
   void take(query_ptr request);
+  void read(query_ptr request);
+  bool read_near_head(query_ptr& request);
   void run_due_queries();
+  void answer(query_ptr request);
 
   // pushes
   void watch(const network_actor& who);
@@ -129,7 +138,9 @@ class tenant_state {
   std::uint64_t committed_ = 0;        // … that is durable
   std::uint64_t applied_ = 0;          // … that is in the tables
   std::deque<waiting_answer> waiting_; // ascending sequences
-  std::deque<std::pair<std::uint64_t, query_ptr>> reads_waiting_; // until `first` is applied
+  std::deque<std::pair<std::uint64_t, query_ptr>> reads_waiting_;  // until `first` is applied
+  std::deque<std::pair<std::uint64_t, query_ptr>> reads_answered_; // and sent when `first` is committed
+  storage::directory names_;
 
   // Network threads that are told what is committed; what they were told; and device rows that they want to know of.
   std::vector<network_actor> watchers_;

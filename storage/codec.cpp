@@ -684,6 +684,19 @@ sync::feed_slot to_slot(const feed_slot_view& view) {
           .decided_at = view.decided_at};
 }
 
+feed_slot_view view_of(const sync::feed_slot& slot) {
+  return {.at = slot.at,
+          .kind = slot.kind,
+          .in = slot.in,
+          .owner = slot.owner,
+          .id = slot.id,
+          .device = slot.device,
+          .what = slot.what,
+          .urgency = slot.urgency,
+          .expires = slot.expires,
+          .decided_at = slot.decided_at};
+}
+
 result<sync::feed_row> decode_feed_row(std::string_view key, std::string_view value) {
   std::vector<feed_slot_view> slots;
   if (auto read = decode_feed_slots(key, value, slots); !read) return read.failure();
@@ -880,6 +893,20 @@ result<entity_view> decode_entity_view(std::string_view key, std::string_view va
   entity.owner = parts->user;
   entity.id = parts->id;
   return entity;
+}
+
+entity_view view_of(const sync::entity& entity) {
+  return {.in = entity.in,
+          .owner = entity.owner,
+          .id = entity.id,
+          .version = entity.version,
+          .deleted = entity.deleted,
+          .data = entity.data.bytes,
+          .modified_at = entity.modified_at,
+          .updated_at = entity.updated_at,
+          .device = entity.device,
+          .user = entity.user,
+          .at = entity.at};
 }
 
 // ── any row ──

@@ -90,6 +90,7 @@ struct entity_view {
   sync::position at = 0;
 };
 result<entity_view> decode_entity_view(std::string_view key, std::string_view value);
+entity_view view_of(const sync::entity&);
 
 // feed_slot without a copy.
 struct feed_slot_view {
@@ -105,6 +106,7 @@ struct feed_slot_view {
   instant decided_at;
 };
 sync::feed_slot to_slot(const feed_slot_view&);
+feed_slot_view view_of(const sync::feed_slot&);
 // Replaces `slots` by those of the row.
 result<void> decode_feed_slots(std::string_view key, std::string_view value,
                                std::vector<feed_slot_view>& slots);

@@ -17,11 +17,11 @@ directory::name look_up(std::unordered_map<std::uint32_t, directory::name>& name
 
 } // namespace
 
-directory::name directory::device(tenant_store& store, sync::device_number number) {
+directory::name directory::device(feed_source& store, sync::device_number number) {
   return look_up(devices_, number, [&] { return store.device_id(number); });
 }
 
-directory::name directory::user(tenant_store& store, sync::user_number number) {
+directory::name directory::user(feed_source& store, sync::user_number number) {
   return look_up(users_, number, [&] { return store.user_id(number); });
 }
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "storage/tenant_store.hpp"
+#include "storage/feed_source.hpp"
 
 namespace mooring::storage {
 
@@ -20,8 +20,8 @@ class directory {
 
   // Null for number 0 and for a number that nobody has (then the store's failure() says why, if it is
   // damage).
-  name device(tenant_store& store, sync::device_number number);
-  name user(tenant_store& store, sync::user_number number);
+  name device(feed_source& store, sync::device_number number);
+  name user(feed_source& store, sync::user_number number);
 
  private:
   std::unordered_map<std::uint32_t, name> devices_, users_;

@@ -17,14 +17,17 @@ namespace {
 // Counting what a device has not been sent stops here: beyond, the number only says "very many".
 constexpr std::int64_t pending_count_most = 1'000'000;
 
-class answering {
+// The queries that follow the feed.
+class answering_feed {
  public:
-  answering(tenant_store& store, directory& names, const sync::caller& who, const query_setting& setting)
+  answering_feed(feed_source& store, directory& names, const sync::caller& who, const query_setting& setting,
+                 std::size_t slots_most)
       : store_(store)
       , names_(names)
       , who_(who)
-      , setting_(setting) {
-    if (const auto user = store.find_user(who.user)) user_ = user->number;
+      , setting_(setting)
+      , slots_most_(slots_most) {
+    if (const auto user = store.rows().find_user(who.user)) user_ = user->number;
   }
 
   result<sync::query_answer> operator()(const sync::get_entity& what) {
@@ -58,12 +61,131 @@ class answering {
         }
       }
       page.upto = slot.at;
-      if (++looked_at < sync::slots_per_page_max) return true;
+      if (++looked_at < slots_most_) return true;
       page.has_more = true;
       return false;
     });
     return sync::query_answer{std::move(page)};
   }
+
+  result<sync::query_answer> operator()(const sync::get_feed& what) {
+    const auto asker = sync::identify(store_.rows(), who_, what.device_id);
+    if (!asker) return asker.failure();
+    if (!asker->known_device)
+      return error{error_code::not_found, "no such device: register it, or upload something first",
+                   "deviceId"};
+    const auto& device = *asker->known_device;
+    sync::feed_page page;
+    page.viewer = device.owner;
+    page.device = device.number;
+    page.push = device.push;
+    page.from = page.upto = what.after.value_or(device.acknowledged);
+    const auto head = store_.rows().counters().last_position;
+    if (page.from > head || sync::must_resync(page.from, store_.swept())) {
+      page.must_resync = true;
+      page.upto = head;
+      return sync::query_answer{std::move(page)};
+    }
+    std::size_t looked_at = 0, bytes = 0;
+    store_.scan_feed(page.from, [&](const feed_slot_view& slot) {
+      if (sync::is_meant_for(slot, user_, device.number)) {
+        if (page.events.size() == static_cast<std::size_t>(what.first) || bytes >= sync::page_bytes_max) {
+          page.has_more = true;
+          return false;
+        }
+        if (auto event = event_of(slot, device.number, bytes)) page.events.push_back(std::move(*event));
+      }
+      page.upto = slot.at;
+      if (++looked_at < slots_most_) return true;
+      page.has_more = true;
+      return false;
+    });
+    if (!page.has_more) page.upto = std::max(page.upto, head);
+    return sync::query_answer{std::move(page)};
+  }
+
+ protected:
+  sync::entity_answer resolve(const entity_view& from) {
+    sync::entity_answer out;
+    out.in = from.in;
+    out.id = from.id;
+    out.version = from.version;
+    out.deleted = from.deleted;
+    out.data.bytes = from.data;
+    out.modified_at = from.modified_at;
+    out.updated_at = from.updated_at;
+    out.device_id = name_or_empty(names_.device(store_, from.device));
+    out.user_id = name_or_empty(names_.user(store_, from.user));
+    return out;
+  }
+
+  static directory::name name_or_empty(directory::name name) {
+    static const auto empty = std::make_shared<const std::string>();
+    return name ? std::move(name) : empty;
+  }
+
+  static std::optional<sync::position> position_of(std::string_view conflict_id) {
+    sync::position at = 0;
+    if (conflict_id.size() < 2 || conflict_id[0] != 'c' || conflict_id[1] == '0') return std::nullopt;
+    const auto* const end = conflict_id.data() + conflict_id.size();
+    const auto [parsed, failed] = std::from_chars(conflict_id.data() + 1, end, at);
+    if (failed != std::errc{} || parsed != end) return std::nullopt;
+    return at;
+  }
+
+ private:
+  // What stands at a place of the feed, for this device; adds its size to `bytes`. Nothing: it is another
+  // device's.
+  std::optional<sync::feed_event> event_of(const feed_slot_view& slot, sync::device_number device,
+                                           std::size_t& bytes) {
+    sync::feed_event out{to_slot(slot), {}};
+    switch (slot.kind) {
+    case sync::slot_kind::entity: {
+      const auto found = store_.view_entity(slot);
+      if (!found) return std::nullopt;
+      bytes += found->data.size();
+      out.what = resolve(*found);
+      return out;
+    }
+    case sync::slot_kind::conflict: {
+      const auto at = position_of(slot.id);
+      auto found = at ? store_.rows().find_conflict(*at) : std::nullopt;
+      if (!found) return std::nullopt;
+      bytes += found->server_data.bytes.size() + found->client_data.bytes.size();
+      out.what = std::move(*found);
+      return out;
+    }
+    case sync::slot_kind::notification: {
+      auto found = store_.find_notification(slot.at);
+      if (!found || !sync::is_meant_for(*found, device)) return std::nullopt;
+      bytes += found->data.bytes.size();
+      out.what = std::move(*found);
+      return out;
+    }
+    }
+    return std::nullopt;
+  }
+
+  feed_source& store_;
+
+ protected:
+  directory& names_;
+  const sync::caller& who_;
+  const query_setting& setting_;
+  sync::user_number user_ = 0; // 0: nobody the store knows; sees what is shared
+
+ private:
+  std::size_t slots_most_; // that a page looks at
+};
+
+// All of them.
+class answering : public answering_feed {
+ public:
+  answering(tenant_store& store, directory& names, const sync::caller& who, const query_setting& setting)
+      : answering_feed(store, names, who, setting, sync::slots_per_page_max)
+      , store_(store) {}
+
+  using answering_feed::operator();
 
   result<sync::query_answer> operator()(const sync::get_conflict& what) {
     std::optional<sync::conflict> found;
@@ -104,42 +226,6 @@ class answering {
     if (auto found = store_.find_device(what.id); found && (found->owner == user_ || who_.is_admin))
       out = resolve(std::move(*found));
     return sync::query_answer{std::move(out)};
-  }
-
-  result<sync::query_answer> operator()(const sync::get_feed& what) {
-    const auto asker = sync::identify(store_, who_, what.device_id);
-    if (!asker) return asker.failure();
-    if (!asker->known_device)
-      return error{error_code::not_found, "no such device: register it, or upload something first",
-                   "deviceId"};
-    const auto& device = *asker->known_device;
-    sync::feed_page page;
-    page.viewer = device.owner;
-    page.device = device.number;
-    page.push = device.push;
-    page.from = page.upto = what.after.value_or(device.acknowledged);
-    const auto head = store_.counters().last_position;
-    if (page.from > head || sync::must_resync(page.from, store_.swept())) {
-      page.must_resync = true;
-      page.upto = head;
-      return sync::query_answer{std::move(page)};
-    }
-    std::size_t looked_at = 0, bytes = 0;
-    store_.scan_feed(page.from, [&](const feed_slot_view& slot) {
-      if (sync::is_meant_for(slot, user_, device.number)) {
-        if (page.events.size() == static_cast<std::size_t>(what.first) || bytes >= sync::page_bytes_max) {
-          page.has_more = true;
-          return false;
-        }
-        if (auto event = event_of(slot, device.number, bytes)) page.events.push_back(std::move(*event));
-      }
-      page.upto = slot.at;
-      if (++looked_at < sync::slots_per_page_max) return true;
-      page.has_more = true;
-      return false;
-    });
-    if (!page.has_more) page.upto = std::max(page.upto, head);
-    return sync::query_answer{std::move(page)};
   }
 
   result<sync::query_answer> operator()(const sync::list_push_subscriptions& what) {
@@ -269,66 +355,7 @@ class answering {
     return std::move(*found);
   }
 
-  static std::optional<sync::position> position_of(std::string_view conflict_id) {
-    sync::position at = 0;
-    if (conflict_id.size() < 2 || conflict_id[0] != 'c' || conflict_id[1] == '0') return std::nullopt;
-    const auto* const end = conflict_id.data() + conflict_id.size();
-    const auto [parsed, failed] = std::from_chars(conflict_id.data() + 1, end, at);
-    if (failed != std::errc{} || parsed != end) return std::nullopt;
-    return at;
-  }
-
-  // What stands at a place of the feed, for this device; adds its size to `bytes`. Nothing: it is another
-  // device's.
-  std::optional<sync::feed_event> event_of(const feed_slot_view& slot, sync::device_number device,
-                                           std::size_t& bytes) {
-    sync::feed_event out{to_slot(slot), {}};
-    switch (slot.kind) {
-    case sync::slot_kind::entity: {
-      const auto found = store_.view_entity(slot);
-      if (!found) return std::nullopt;
-      bytes += found->data.size();
-      out.what = resolve(*found);
-      return out;
-    }
-    case sync::slot_kind::conflict: {
-      const auto at = position_of(slot.id);
-      auto found = at ? store_.find_conflict(*at) : std::nullopt;
-      if (!found) return std::nullopt;
-      bytes += found->server_data.bytes.size() + found->client_data.bytes.size();
-      out.what = std::move(*found);
-      return out;
-    }
-    case sync::slot_kind::notification: {
-      auto found = store_.find_notification(slot.at);
-      if (!found || !sync::is_meant_for(*found, device)) return std::nullopt;
-      bytes += found->data.bytes.size();
-      out.what = std::move(*found);
-      return out;
-    }
-    }
-    return std::nullopt;
-  }
-
-  sync::entity_answer resolve(const entity_view& from) {
-    sync::entity_answer out;
-    out.in = from.in;
-    out.id = from.id;
-    out.version = from.version;
-    out.deleted = from.deleted;
-    out.data.bytes = from.data;
-    out.modified_at = from.modified_at;
-    out.updated_at = from.updated_at;
-    out.device_id = name_or_empty(names_.device(store_, from.device));
-    out.user_id = name_or_empty(names_.user(store_, from.user));
-    return out;
-  }
-
-  static directory::name name_or_empty(directory::name name) {
-    static const auto empty = std::make_shared<const std::string>();
-    return name ? std::move(name) : empty;
-  }
-
+  using answering_feed::resolve;
   sync::device_answer resolve(sync::device&& from) {
     sync::device_answer out;
     out.user_id = *name_or_empty(names_.user(store_, from.owner));
@@ -343,20 +370,41 @@ class answering {
   }
 
   tenant_store& store_;
-  directory& names_;
-  const sync::caller& who_;
-  const query_setting& setting_;
-  sync::user_number user_ = 0; // 0: nobody the store knows; sees what is shared
 };
+
+// A lost device's token reads nothing any more (domain.md: its later requests are refused).
+result<void> check_token(sync::store& store, const sync::caller& who) {
+  if (!who.device) return {};
+  if (auto usable = sync::check_device(store, who, *who.device); !usable) return usable.failure();
+  return {};
+}
 
 } // namespace
 
 result<sync::query_answer> answer_query(tenant_store& store, directory& names, const sync::caller& who,
                                         const sync::query& what, const query_setting& setting) {
-  // A lost device's token reads nothing any more (domain.md: its later requests are refused).
-  if (who.device)
-    if (auto usable = sync::check_device(store, who, *who.device); !usable) return usable.failure();
+  if (auto usable = check_token(store, who); !usable) return usable.failure();
   auto answer = std::visit(answering(store, names, who, setting), what);
+  if (const auto damage = store.failure()) return *damage;
+  return answer;
+}
+
+std::optional<result<sync::query_answer>> answer_near_head(pending_store& store, directory& names,
+                                                           const sync::caller& who, const sync::query& what,
+                                                           const query_setting& setting) {
+  const auto* const entity = std::get_if<sync::get_entity>(&what);
+  const auto* const changes = std::get_if<sync::get_changes>(&what);
+  const auto* const feed = std::get_if<sync::get_feed>(&what);
+  if (!entity) {
+    auto from = changes ? changes->since : feed ? feed->after : std::nullopt;
+    if (feed && !from)
+      if (const auto device = store.rows().find_device(feed->device_id)) from = device->acknowledged;
+    const auto head = store.rows().counters().last_position;
+    if (!from || head - std::min(head, *from) > positions_near_head) return std::nullopt;
+  }
+  if (auto usable = check_token(store.rows(), who); !usable) return usable.failure();
+  answering_feed answering(store, names, who, setting, slots_near_head);
+  auto answer = entity ? answering(*entity) : changes ? answering(*changes) : answering(*feed);
   if (const auto damage = store.failure()) return *damage;
   return answer;
 }

@@ -7,6 +7,7 @@
 
 #include "base/result.hpp"
 #include "storage/directory.hpp"
+#include "storage/pending_store.hpp"
 #include "storage/tenant_store.hpp"
 #include "sync/commands.hpp"
 #include "sync/queries.hpp"
@@ -26,5 +27,15 @@ struct query_setting {
 // What the caller may not see is absent, exactly as what does not exist.
 result<sync::query_answer> answer_query(tenant_store& store, directory& names, const sync::caller& who,
                                         const sync::query& what, const query_setting& setting);
+
+// The same over what is decided and not stored yet, for queries that need little of it: an entity, and the feed near its
+// head. Nothing: it is another query, or goes far back. A page looks at no more than slots_near_head of the feed and may
+// end early with has_more.
+std::optional<result<sync::query_answer>> answer_near_head(pending_store& store, directory& names,
+                                                           const sync::caller& who, const sync::query& what,
+                                                           const query_setting& setting);
+inline constexpr std::size_t slots_near_head = 256;
+// Near enough: what was written lately is in memory.
+inline constexpr sync::position positions_near_head = 4'096;
 
 } // namespace mooring::storage

@@ -171,11 +171,6 @@ void tenant_store::scan_feed(sync::position after, const std::function<bool(cons
   slots_ = std::move(slots);
 }
 
-std::optional<entity_view> tenant_store::view_entity(const feed_slot_view& slot) {
-  if (slot.kind != sync::slot_kind::entity) return std::nullopt;
-  return view_entity(slot.in, slot.owner, slot.id);
-}
-
 std::optional<entity_view> tenant_store::view_entity(sync::domain in, sync::user_number owner,
                                                      std::string_view id) {
   const auto key = keys::entity(hash_, in, owner, id);

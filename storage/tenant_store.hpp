@@ -23,6 +23,7 @@
 #include "base/hash.hpp"
 #include "storage/codec.hpp"
 #include "storage/environment.hpp"
+#include "storage/feed_source.hpp"
 #include "storage/keys.hpp"
 #include "sync/store.hpp"
 
@@ -43,14 +44,14 @@ struct pending_filter {
   sync::device_number except = 0; // its own edits are not pending for it, nor what is told to other devices
 };
 
-class tenant_store final : public sync::store {
+class tenant_store final : public sync::store, public feed_source {
  public:
   // REQUIRES: `snapshot` outlives the store and is current whenever the store is asked.
   tenant_store(const read_transaction& snapshot, std::string tenant);
 
   const std::string& tenant() const { return tenant_; }
   tenant_hash hash() const { return hash_; }
-  std::optional<error> failure() const;
+  std::optional<error> failure() const override;
   void clear_failure() { failure_.reset(); }
 
   // ── sync::store ──
@@ -69,14 +70,18 @@ class tenant_store final : public sync::store {
                                                        std::string_view operation_id) override;
   std::optional<sync::feed_row> find_feed_row(sync::position at) override;
 
+  // ── feed_source ──
+  using feed_source::view_entity;
+  sync::store& rows() override { return *this; }
+  sync::position swept() override;
+  void scan_feed(sync::position after, const std::function<bool(const feed_slot_view&)>& each) override;
+  std::optional<entity_view> view_entity(sync::domain in, sync::user_number owner,
+                                         std::string_view id) override;
+  std::optional<sync::notification> find_notification(sync::position at) override;
+  std::optional<std::string_view> device_id(sync::device_number number) override;
+  std::optional<std::string_view> user_id(sync::user_number number) override;
+
   // ── queries ──
-  sync::position swept();
-  // Slots above `after`, ascending, until the callback returns false.
-  void scan_feed(sync::position after, const std::function<bool(const feed_slot_view&)>& each);
-  // The entity that a slot names, without a copy. Nothing when it is gone or the slot is no entity's.
-  std::optional<entity_view> view_entity(const feed_slot_view& slot);
-  std::optional<entity_view> view_entity(sync::domain in, sync::user_number owner, std::string_view id);
-  std::optional<sync::notification> find_notification(sync::position at);
   // By first position, ascending, until the callback returns false.
   void scan_conflicts(const conflict_filter& filter, const std::function<bool(sync::conflict&&)>& each);
   std::vector<sync::device> devices_of(sync::user_number owner); // by number
@@ -86,9 +91,6 @@ class tenant_store final : public sync::store {
   // Active devices, in the order of their owners; of one owner, or of all.
   std::int64_t count_devices(std::optional<sync::user_number> owner);
   std::vector<sync::policy> policies(); // those that were set, by domain
-  // The id behind a number. A view.
-  std::optional<std::string_view> device_id(sync::device_number number);
-  std::optional<std::string_view> user_id(sync::user_number number);
   // How many slots above `after` wait for a reader; counts to `most` at most.
   std::int64_t count_pending(sync::position after, const pending_filter& filter, std::int64_t most);
 

@@ -68,7 +68,9 @@ void overlay::show(pending& batch) {
   for (const auto& w : *batch.writes) {
     const auto key = key_of(w);
     switch (key.table) {
-    case row_table::swept: continue; // the rules do not read it
+    case row_table::swept: // the rules do not read it
+      swept_.emplace_back(batch.number, std::get<put_swept_position>(w).upto);
+      continue;
     case row_table::feed_row:
       feed_[key.number] = {&w, batch.number};
       feed_keys_.push_back(key.number);
@@ -101,6 +103,7 @@ void overlay::forget_upto(std::uint64_t batch) {
       const auto at = feed_.find(feed_keys_.front());
       if (at != feed_.end() && at->second.second == oldest.number) feed_.erase(at);
     }
+    while (!swept_.empty() && swept_.front().first <= oldest.number) swept_.pop_front();
     batches_.pop_front();
   }
   // After a burst the table goes back to a modest size.
@@ -119,6 +122,7 @@ void overlay::forget_from(std::uint64_t batch) {
   feed_.clear();
   hashes_.clear();
   feed_keys_.clear();
+  swept_.clear();
   for (auto& one : batches_) show(one);
 }
 
@@ -128,15 +132,32 @@ void overlay::clear() {
   feed_.clear();
   hashes_.clear();
   feed_keys_.clear();
+  swept_.clear();
   batches_.clear();
 }
 
-template<class T> std::optional<T> overlay::look(const row_key& key, bool& hit) const {
+template<class T> std::optional<const T*> overlay::pending_row(const row_key& key) const {
   const auto* w = find(key);
-  hit = w != nullptr;
-  if (!hit) return std::nullopt;
-  if (const auto* row = row_in<T>(*w)) return *row;
-  return std::nullopt; // deleted
+  return w != nullptr ? std::optional(row_in<T>(*w)) : std::nullopt;
+}
+
+template<class T> std::optional<T> overlay::look(const row_key& key, bool& hit) const {
+  const auto row = pending_row<T>(key);
+  hit = row.has_value();
+  return hit && *row != nullptr ? std::optional<T>(**row) : std::nullopt;
+}
+
+std::optional<const entity*> overlay::pending_entity(domain in, user_number owner,
+                                                     std::string_view id) const {
+  return pending_row<entity>(entity_key(in, owner, id));
+}
+
+std::optional<const notification*> overlay::pending_notification(position at) const {
+  return pending_row<notification>(notification_key(at));
+}
+
+std::optional<position> overlay::pending_swept() const {
+  return swept_.empty() ? std::nullopt : std::optional(swept_.back().second);
 }
 
 tenant_counters overlay::counters() {

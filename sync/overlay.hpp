@@ -14,6 +14,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "sync/row_key.hpp"
@@ -58,6 +59,12 @@ class overlay final : public store {
                                                  std::string_view operation_id) override;
   std::optional<feed_row> find_feed_row(position at) override;
 
+  // For readers, of what is pending only, without a copy. Nothing: no pending batch says anything of the row; null: it was
+  // removed. Valid until the overlay changes.
+  std::optional<const entity*> pending_entity(domain in, user_number owner, std::string_view id) const;
+  std::optional<const notification*> pending_notification(position at) const;
+  std::optional<position> pending_swept() const; // the newest put_swept_position
+
  private:
   struct entry {
     std::uint64_t hash = 0;
@@ -79,7 +86,9 @@ class overlay final : public store {
   void drop(std::uint64_t hash, std::uint64_t batch);
   void grow();
 
-  // The pending row as T; `hit` tells whether it is pending at all (then nothing means deleted).
+  // Nothing: not pending; null: deleted.
+  template<class T> std::optional<const T*> pending_row(const row_key& key) const;
+  // The same, copied; `hit` tells whether it is pending at all (then nothing means deleted).
   template<class T> std::optional<T> look(const row_key& key, bool& hit) const;
 
   store& below_;
@@ -91,6 +100,7 @@ class overlay final : public store {
   // What the batches wrote, in their order: a batch is forgotten without a look at its rows, which have left the caches.
   std::deque<std::uint64_t> hashes_;
   std::deque<position> feed_keys_;
+  std::deque<std::pair<std::uint64_t, position>> swept_; // batch, and how far it swept
 };
 
 } // namespace mooring::sync

@@ -1,5 +1,6 @@
 // A shard that takes nothing more: what is refused, what goes on, and what is there afterwards.
 
+#include <algorithm>
 #include <chrono>
 
 #include <doctest/doctest.h>
@@ -109,14 +110,19 @@ TEST_CASE("uploads that are refused while others run leave nothing behind, and t
   const scratch_folder folder;
   std::set<std::string> acknowledged;
   std::set<int> refused;
+  std::set<std::string> shown; // to those who read meanwhile
   {
     small_node node(bounded(folder.path), {});
+    std::string cursor;
     // Many at a time and of many sizes, so that groups hold both, and small ones fit where large ones do not.
     for (int round = 0; round < 40; ++round) {
       std::vector<std::pair<int, std::future<std::string>>> open;
+      std::vector<std::future<std::string>> reads;
       for (int i = 0; i < 32; ++i) {
         const int n = round * 32 + i;
         open.emplace_back(n, node.ask(upload(n, (static_cast<std::size_t>(n) * 7919) % 8 * 7'000 + 10)));
+        if (i % 8 == 7 && !cursor.empty())
+          reads.push_back(node.ask("{ changes(first: 1000, since: \"" + cursor + "\") { entities { entityId } } }"));
       }
       for (auto& [n, answer] : open) {
         const auto body = within(std::move(answer), 5s);
@@ -127,7 +133,13 @@ TEST_CASE("uploads that are refused while others run leave nothing behind, and t
           refused.insert(n);
         }
       }
+      for (auto& read : reads)
+        for (const auto& id : texts_of(within(std::move(read), 5s), "entityId")) shown.insert(id);
+      cursor = texts_of(within(node.ask("{ changes(first: 1000) { cursor } }"), 5s), "cursor").at(0);
     }
+    CHECK(node.runtime->counters().queries_near_head > 0);
+    CHECK(shown.size() > 10);
+    CHECK(std::includes(acknowledged.begin(), acknowledged.end(), shown.begin(), shown.end()));
     CHECK(refused.size() > 100);
     CHECK(acknowledged.size() > 30);
     CHECK(stored_ids(node) == acknowledged);

@@ -1,5 +1,6 @@
 // What becomes of requests while actors come and go.
 
+#include <chrono>
 #include <deque>
 #include <random>
 #include <thread>
@@ -35,6 +36,36 @@ TEST_CASE("an upload is durable when it is answered, and its retry is answered w
   small_node again(folder.path);
   CHECK(has(again.ask(voice(1, "phone")).get(), "\"replayed\":true"));
   CHECK(stored_ids(again) == std::set<std::string>{"v1"});
+}
+
+TEST_CASE("what was uploaded a moment ago is answered before the tables have it") {
+  const scratch_folder folder;
+  small_node node(folder.path);
+  (void)node.ask(voice(0, "phone")).get();
+  auto cursor = texts_of(node.ask("{ changes { cursor } }").get(), "cursor").at(0);
+  int shown_under_way = 0;
+  for (int n = 1; n <= 200; ++n) {
+    CAPTURE(n);
+    // Others are under way: what is read shows them only when they are durable, and never less than what was answered.
+    auto beside = node.ask(voice(1'000 + n, "tablet"));
+    CHECK(has(node.ask(voice(n, "phone")).get(), "\"success\":true"));
+    auto later = node.ask(voice(2'000 + n, "laptop"));
+    auto one = node.ask(fmt::format("{{ entity(domain: VOICE, entityId: \"v{}\") {{ entityId version }} }}", n));
+    auto changes = node.ask("{ changes(since: \"" + cursor + "\", first: 1000) { cursor entities { entityId } } }");
+    CHECK(has(one.get(), fmt::format("\"entityId\":\"v{}\",\"version\":1", n)));
+    const auto body = changes.get();
+    CHECK(has(body, fmt::format("\"v{}\"", n)));
+    if (has(body, fmt::format("\"v{}\"", 2'000 + n))) {
+      ++shown_under_way;
+      CHECK(later.wait_for(std::chrono::seconds(0)) == std::future_status::ready);
+    }
+    cursor = texts_of(body, "cursor").at(0);
+    CHECK(has(beside.get(), "\"success\":true"));
+    CHECK(has(later.get(), "\"success\":true"));
+  }
+  CHECK(shown_under_way > 0);
+  CHECK(node.runtime->counters().queries_near_head > 0);
+  CHECK(stored_ids(node).size() == 601);
 }
 
 TEST_CASE("an answer says how long its request took, a repeated one too") {

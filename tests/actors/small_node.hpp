@@ -156,6 +156,17 @@ inline bool has(const std::string& text, std::string_view part) {
   return text.find(part) != std::string::npos;
 }
 
+// The values of `"name":"…"` in an answer, in order.
+inline std::vector<std::string> texts_of(const std::string& body, const std::string& name) {
+  std::vector<std::string> out;
+  const auto start = "\"" + name + "\":\"";
+  for (auto at = body.find(start); at != std::string::npos; at = body.find(start, at)) {
+    at += start.size();
+    out.push_back(body.substr(at, body.find('"', at) - at));
+  }
+  return out;
+}
+
 // The ids of all entities that ann sees, page by page. While the shard is being loaded, it asks again.
 inline std::set<std::string> stored_ids(small_node& node) {
   std::set<std::string> out;

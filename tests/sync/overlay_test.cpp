@@ -281,3 +281,30 @@ TEST_CASE("a large burst passes through and leaves nothing behind") {
   CHECK(over.pending_rows() == 0);
   CHECK_FALSE(over.find_entity(domain::task, 0, "e2999").has_value());
 }
+
+TEST_CASE("readers see what is pending of a row, and whether anything is") {
+  memory_store below;
+  below.put(some_entity("a", 1));
+  overlay over(below);
+  notification told;
+  told.id = "n7";
+  told.at = 7;
+  CHECK_FALSE(over.pending_entity(domain::task, 0, "a").has_value()); // the store below knows
+  over.add(1, {some_entity("a", 2), put_swept_position{3}});
+  over.add(2, {delete_entity{domain::task, 0, "a"}, told});
+  over.add(3, {some_entity("b", 1), put_swept_position{5}, delete_notification{7}});
+  REQUIRE(over.pending_entity(domain::task, 0, "a").has_value());
+  CHECK(*over.pending_entity(domain::task, 0, "a") == nullptr);
+  CHECK((*over.pending_entity(domain::task, 0, "b"))->version == 1);
+  CHECK(*over.pending_notification(7) == nullptr);
+  CHECK_FALSE(over.pending_notification(8).has_value());
+  CHECK(over.pending_swept() == 5);
+  over.forget_from(3); // refused
+  CHECK_FALSE(over.pending_entity(domain::task, 0, "b").has_value());
+  CHECK((*over.pending_notification(7))->id == "n7");
+  CHECK(over.pending_swept() == 3);
+  over.forget_upto(1);
+  CHECK_FALSE(over.pending_swept().has_value());
+  over.clear();
+  CHECK_FALSE(over.pending_notification(7).has_value());
+}
