@@ -78,6 +78,13 @@ export const groups = {
     targets: ['peer', 'mooring'],
     runs: [{ connections: 20_000 }],
   },
+  M: {
+    title: 'what a phone does: uploads 1 item and reads `changes` since the last time, in turn (an upload is an item)',
+    kind: () => 'phones',
+    targets: ['peer', 'mooring'],
+    prime: true,
+    runs: [64, 1000].map(connections => ({ connections })),
+  },
   S: { title: 'flatness: 64 connections on a small and on a large store', flatness: true },
 };
 

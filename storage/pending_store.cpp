@@ -3,13 +3,12 @@
 namespace mooring::storage {
 
 void pending_store::scan_feed(sync::position after, const std::function<bool(const feed_slot_view&)>& each) {
-  while (after != UINT64_MAX) {
-    const auto row = above_.find_feed_row(after + 1);
-    if (!row) return;
-    for (const auto& slot : row->slots)
-      if (slot.at > after && !each(view_of(slot))) return;
-    after = row->key;
-  }
+  if (after == UINT64_MAX) return;
+  above_.scan_feed(after, [&](const sync::feed_row& row) {
+    for (const auto& slot : row.slots)
+      if (slot.at > after && !each(view_of(slot))) return false;
+    return true;
+  });
 }
 
 std::optional<entity_view> pending_store::view_entity(sync::domain in, sync::user_number owner,

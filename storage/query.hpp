@@ -34,7 +34,7 @@ result<sync::query_answer> answer_query(tenant_store& store, directory& names, c
 std::optional<result<sync::query_answer>> answer_near_head(pending_store& store, directory& names,
                                                            const sync::caller& who, const sync::query& what,
                                                            const query_setting& setting);
-inline constexpr std::size_t slots_near_head = 256;
+inline constexpr std::size_t slots_near_head = 1'024;
 // Near enough: what was written lately is in memory.
 inline constexpr sync::position positions_near_head = 4'096;
 

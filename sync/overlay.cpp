@@ -1,5 +1,7 @@
 #include "sync/overlay.hpp"
 
+#include <algorithm>
+
 #include "base/check.hpp"
 
 namespace mooring::sync {
@@ -223,20 +225,39 @@ std::optional<operation_record> overlay::find_operation(user_number user, device
 }
 
 std::optional<feed_row> overlay::find_feed_row(position at) {
-  auto next = feed_.lower_bound(at);
-  // Rows hold ascending, separate stretches of the feed: a pending row that begins at or before `at` is the
-  // one.
-  if (next != feed_.end())
-    if (const auto* row = std::get_if<feed_row>(next->second.first))
-      if (!row->slots.empty() && row->slots.front().at <= at) return *row;
-  auto stored = below_.find_feed_row(at);
-  for (; next != feed_.end(); ++next) {
+  std::optional<feed_row> found;
+  scan_feed(std::max<position>(at, 1) - 1, [&](const feed_row& row) {
+    found = row;
+    return false;
+  });
+  return found;
+}
+
+void overlay::scan_feed(position after, const std::function<bool(const feed_row&)>& each) {
+  std::optional<feed_row> stored; // the first one behind `after`, once it was asked for
+  bool no_more_stored = false;
+  for (auto next = feed_.lower_bound(after + 1);;) {
+    const auto* const row =
+        next != feed_.end() ? std::get_if<feed_row>(next->second.first) : nullptr; // else a deletion
+    // Rows hold ascending, separate stretches of the feed: when this one begins right behind, nothing stands between.
+    const bool adjacent = row && !row->slots.empty() && row->slots.front().at <= after + 1;
+    if (!adjacent) {
+      if (!no_more_stored && !(stored && stored->key > after)) {
+        stored = below_.find_feed_row(after + 1);
+        no_more_stored = !stored;
+      }
+      if (stored && (next == feed_.end() || stored->key < next->first)) {
+        if (!each(*stored)) return;
+        after = stored->key;
+        continue;
+      }
+      if (next == feed_.end()) return;
+    }
     // What is pending under the same key replaces or removes the stored row.
-    if (stored && stored->key < next->first) return stored;
-    if (const auto* row = std::get_if<feed_row>(next->second.first)) return *row;
-    if (stored && stored->key == next->first) stored = below_.find_feed_row(next->first + 1);
+    if (row && !each(*row)) return;
+    after = next->first;
+    ++next;
   }
-  return stored;
 }
 
 } // namespace mooring::sync

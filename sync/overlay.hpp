@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <utility>
@@ -64,6 +65,9 @@ class overlay final : public store {
   std::optional<const entity*> pending_entity(domain in, user_number owner, std::string_view id) const;
   std::optional<const notification*> pending_notification(position at) const;
   std::optional<position> pending_swept() const; // the newest put_swept_position
+  // The feed's rows with a key above `after`, ascending, those of the store below among them, until the callback returns
+  // false. The overlay must not change meanwhile.
+  void scan_feed(position after, const std::function<bool(const feed_row&)>& each);
 
  private:
   struct entry {

@@ -44,6 +44,7 @@ cases
   idle             I: memory of --connections authenticated connections that do nothing
   push             E, F: --connections devices listen, --in-flight editors edit, each when all have heard
   push-quiet       G: --connections devices listen; memory, and the cost of edits for somebody else
+  phones           M: an upload of 1 new item and `changes` since the last time, in turn
   catch-up         H: --connections devices catch up with --entities changes (made first)
 
 options
@@ -199,6 +200,8 @@ int run(const arguments& a) {
     work = make_voice_replay(s);
   else if (a.kind == "batch")
     work = make_batch(s);
+  else if (a.kind == "phones")
+    work = make_phones(s);
   else if (a.kind == "edits") {
     prepare = make_fill(s, 100);
     work = make_edits(s, {});

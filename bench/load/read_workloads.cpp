@@ -1,4 +1,4 @@
-// D, and the query that asks whether a connection lives.
+// D, M, and the query that asks whether a connection lives.
 #include <vector>
 
 #include "bench/load/documents.hpp"
@@ -9,45 +9,63 @@
 namespace mooring::bench {
 namespace {
 
+// The request for a page of `changes`. The cursor's length is the server's business, so each frame is made anew.
+class page_frame {
+ public:
+  // `since`: a JSON string, or empty: from the beginning.
+  void write(std::string_view operation, const std::string& since, std::string& out) {
+    text_.assign(R"({"id":")");
+    text_.append(operation).append(query_).append(since.empty() ? "null" : since).append("}}}");
+    append_frame(out, opcode::text, text_);
+  }
+
+ private:
+  std::string query_ = R"(","type":"subscribe","payload":{"query":)" + json_string(changes_document) +
+                       R"(,"variables":{"since":)";
+  std::string text_;
+};
+
+struct page_head {
+  std::string_view cursor; // with its quotes; empty: this is no page
+  bool more = false;
+  std::size_t entities = 0;
+};
+page_head read_page(std::string_view message) {
+  const auto head = message.substr(0, 1000);
+  const auto cursor = head.find(R"("cursor":")");
+  const auto end = cursor == std::string_view::npos ? cursor : head.find('"', cursor + 10);
+  const bool more = head.find(R"("hasMore":true)") != std::string_view::npos;
+  const bool last = head.find(R"("hasMore":false)") != std::string_view::npos;
+  if (end == std::string_view::npos || more == last) return {};
+  return {head.substr(cursor + 9, end + 1 - (cursor + 9)), more, count(message, R"("entityId":")")};
+}
+
 class changes final : public workload {
  public:
   explicit changes(const scenario& s)
       : entities_(s.entities)
-      , readers_(s.connections) {
-    // The cursor's length is the server's business, so the frame is made anew for each page.
-    query_ = R"(","type":"subscribe","payload":{"query":)" + json_string(changes_document) +
-             R"(,"variables":{"since":)";
-  }
+      , readers_(s.connections) {}
 
   bool write(std::size_t connection, std::string_view operation, std::string& out) override {
-    const auto& since = readers_[connection].cursor;
-    text_.assign(R"({"id":")");
-    text_.append(operation).append(query_).append(since.empty() ? "null" : since).append("}}}");
-    append_frame(out, opcode::text, text_);
+    frame_.write(operation, readers_[connection].cursor, out);
     return true;
   }
 
   std::int64_t accept(std::size_t connection, std::string_view message, std::string& why) override {
     auto& reader = readers_[connection];
-    const auto head = message.substr(0, 1000);
-    const auto cursor = head.find(R"("cursor":")");
-    const auto end = cursor == std::string_view::npos ? cursor : head.find('"', cursor + 10);
-    const bool more = head.find(R"("hasMore":true)") != std::string_view::npos;
-    const bool last = head.find(R"("hasMore":false)") != std::string_view::npos;
-    const auto found = count(message, R"("entityId":")");
-    reader.seen += found;
-    if (end == std::string_view::npos || more == last || (more && found != 1000) ||
-        (last && reader.seen != entities_)) {
+    const auto page = read_page(message);
+    reader.seen += page.entities;
+    if (page.cursor.empty() || (page.more && page.entities != 1000) ||
+        (!page.more && reader.seen != entities_)) {
       why = "not a page of the feed, or not all of it (" + std::to_string(reader.seen) + " of " +
             std::to_string(entities_) + ")";
       return -1;
     }
-    if (last) {
+    if (page.more)
+      reader.cursor.assign(page.cursor);
+    else
       reader = {};
-    } else {
-      reader.cursor.assign(head.substr(cursor + 9, end + 1 - (cursor + 9))); // with its quotes
-    }
-    return static_cast<std::int64_t>(found);
+    return static_cast<std::int64_t>(page.entities);
   }
 
  private:
@@ -57,7 +75,50 @@ class changes final : public workload {
   };
   std::uint64_t entities_;
   std::vector<state> readers_;
-  std::string query_, text_;
+  page_frame frame_;
+};
+
+class phones final : public workload {
+ public:
+  explicit phones(const scenario& s)
+      : upload_(make_voice(s))
+      , phones_(s.connections) {}
+
+  bool write(std::size_t connection, std::string_view operation, std::string& out) override {
+    const auto& phone = phones_[connection];
+    if (!phone.reads) return upload_->write(connection, operation, out);
+    frame_.write(operation, phone.cursor, out);
+    return true;
+  }
+
+  std::int64_t accept(std::size_t connection, std::string_view message, std::string& why) override {
+    auto& phone = phones_[connection];
+    if (!phone.reads) {
+      phone.reads = true;
+      phone.seen = 0;
+      return upload_->accept(connection, message, why);
+    }
+    const auto page = read_page(message);
+    phone.seen += page.entities;
+    if (page.cursor.empty() || (!page.more && phone.seen != 1)) { // others' voice items are not for its eyes
+      why = "not a page of the feed, or not the one item that was uploaded just now (" +
+            std::to_string(phone.seen) + ")";
+      return -1;
+    }
+    phone.cursor.assign(page.cursor);
+    phone.reads = page.more;
+    return 0;
+  }
+
+ private:
+  struct state {
+    std::string cursor;
+    bool reads = false;
+    std::size_t seen = 0; // since the upload
+  };
+  std::unique_ptr<workload> upload_;
+  std::vector<state> phones_;
+  page_frame frame_;
 };
 
 class server_info final : public workload {
@@ -90,6 +151,9 @@ class server_info final : public workload {
 
 std::unique_ptr<workload> make_changes(const scenario& s) {
   return std::make_unique<changes>(s);
+}
+std::unique_ptr<workload> make_phones(const scenario& s) {
+  return std::make_unique<phones>(s);
 }
 std::unique_ptr<workload> make_server_info() {
   return std::make_unique<server_info>();

@@ -60,6 +60,10 @@ std::unique_ptr<workload> make_own_edits(const scenario& s);
 // find the scenario's entities.
 std::unique_ptr<workload> make_changes(const scenario& s);
 
+// M: each connection uploads a new voice item and reads the changes since it last did, in turn; it must find that item, and
+// nothing of the others'. An upload is an item, a page is none.
+std::unique_ptr<workload> make_phones(const scenario& s);
+
 // ── pushes ──
 
 // Every connection from number `first` on registers its device.
