@@ -266,10 +266,7 @@ void tenant_state::committed(std::uint64_t upto) {
     around_.counters->commands_waiting.fetch_sub(1, std::memory_order_relaxed);
     answer(std::move(request));
   }
-  while (!reads_answered_.empty() && reads_answered_.front().first <= committed_) {
-    answer(std::move(reads_answered_.front().second));
-    reads_answered_.pop_front();
-  }
+  while (!reads_answered_.empty() && reads_answered_.front().first <= committed_) answer(take_answered());
   announce(committed_);
 }
 
@@ -302,7 +299,7 @@ void tenant_state::refused(const error& why) {
       again.push_back(std::move(one.request));
   // A retry that had nothing to write repeats an older answer, which may be stored: it is decided once more.
   for (auto& request : again) decide(std::move(request));
-  for (auto& [upto, request] : std::exchange(reads_answered_, {})) read(std::move(request));
+  for (auto left = reads_answered_.size(); left > 0; --left) read(take_answered());
 }
 
 void tenant_state::lost(const error& why) {
@@ -314,8 +311,8 @@ void tenant_state::lost(const error& why) {
   waiting_.clear();
   // Also what came through the directory: nobody else knows where it is.
   const error loading{error_code::unavailable, "the shard is being loaded", {}, 500};
-  for (auto* const reads : {&reads_waiting_, &reads_answered_})
-    for (auto& [upto, request] : std::exchange(*reads, {})) refuse(std::move(request), loading);
+  for (auto& [upto, request] : std::exchange(reads_waiting_, {})) refuse(std::move(request), loading);
+  while (!reads_answered_.empty()) refuse(take_answered(), loading);
   for (auto& request : std::exchange(before_settled_, {})) refuse(std::move(request), loading);
   for (auto& request : std::exchange(queries_before_settled_, {})) refuse(std::move(request), loading);
   for (auto& [id, device] : devices_)
@@ -397,9 +394,35 @@ void tenant_state::read(query_ptr request) {
   run_due_queries();
 }
 
+namespace {
+
+std::size_t bytes_of(const sync::query_answer& answer) {
+  struct visitor {
+    std::size_t operator()(const sync::entity_answer& x) const {
+      return sizeof x + x.id.size() + x.data.bytes.size();
+    }
+    std::size_t operator()(const sync::conflict& x) const {
+      return sizeof x + x.server_data.bytes.size() + x.client_data.bytes.size();
+    }
+    std::size_t operator()(const sync::notification& x) const {
+      return sizeof x + x.text.size() + x.data.bytes.size();
+    }
+  };
+  std::size_t all = sizeof answer;
+  if (const auto* const page = std::get_if<sync::change_page>(&answer))
+    for (const auto& one : page->entities) all += visitor{}(one);
+  if (const auto* const page = std::get_if<sync::feed_page>(&answer))
+    for (const auto& one : page->events) all += std::visit(visitor{}, one.what);
+  if (const auto* const one = std::get_if<std::optional<sync::entity_answer>>(&answer); one && *one)
+    all += visitor{}(**one);
+  return all;
+}
+
+} // namespace
+
 // False: it is for the readers.
 bool tenant_state::read_near_head(query_ptr& request) {
-  if (!setting_.snapshot->make_current()) return false;
+  if (answered_bytes_ >= answered_bytes_max || !setting_.snapshot->make_current()) return false;
   storage::pending_store rows(overlay_, tables_);
   storage::query_setting setting;
   setting.rules = &around_.settings.rules;
@@ -412,11 +435,20 @@ bool tenant_state::read_near_head(query_ptr& request) {
   if (!made) return false;
   around_.counters->queries_near_head.fetch_add(1, std::memory_order_relaxed);
   request->answer = std::move(*made);
-  if (sent_ <= committed_)
+  if (sent_ <= committed_) {
     answer(std::move(request));
-  else
+  } else {
+    if (request->answer) answered_bytes_ += bytes_of(*request->answer);
     reads_answered_.emplace_back(sent_, std::move(request));
+  }
   return true;
+}
+
+query_ptr tenant_state::take_answered() {
+  auto oldest = std::move(reads_answered_.front().second);
+  reads_answered_.pop_front();
+  if (oldest->answer) answered_bytes_ -= bytes_of(*oldest->answer);
+  return oldest;
 }
 
 void tenant_state::answer(query_ptr request) {

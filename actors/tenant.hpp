@@ -102,6 +102,7 @@ class tenant_state {
   bool read_near_head(query_ptr& request);
   void run_due_queries();
   void answer(query_ptr request);
+  query_ptr take_answered(); // the oldest of reads_answered_
 
   // pushes
   void watch(const network_actor& who);
@@ -140,6 +141,7 @@ class tenant_state {
   std::deque<waiting_answer> waiting_; // ascending sequences
   std::deque<std::pair<std::uint64_t, query_ptr>> reads_waiting_;  // until `first` is applied
   std::deque<std::pair<std::uint64_t, query_ptr>> reads_answered_; // and sent when `first` is committed
+  std::size_t answered_bytes_ = 0;                                 // in these
   storage::directory names_;
 
   // Network threads that are told what is committed; what they were told; and device rows that they want to know of.
@@ -153,6 +155,9 @@ class tenant_state {
   std::uint64_t decided_ = 0;
   std::uint64_t refusals_ = 0;
   std::size_t next_reader_ = 0;
+
+  // When a slow disk holds so much of them up, further queries wait unread.
+  static constexpr std::size_t answered_bytes_max = 1u << 20;
 
   static constexpr std::size_t rows_per_sweep = 2'000; // looked at in one go
   std::string sweep_resume_;                           // where collect_expired goes on
