@@ -104,6 +104,49 @@ class Device {
   }
 }
 
+// A phone that only reads: the changes since the last time, all the time. What it was shown is never taken back, and in the
+// end it has what is there, without a gap.
+class Reader {
+  constructor(bearer) {
+    Object.assign(this, { bearer, has: new Map(), since: null, pages: 0 });
+  }
+
+  take({ cursor, entities }) {
+    for (const entity of entities) {
+      const id = `${entity.domain} ${entity.entityId}`, known = this.has.get(id);
+      assert.ok(!known || entity.version >= known.version, `${id} went back from ${known?.version} to ${entity.version}`);
+      if (known?.version === entity.version) assert.deepEqual(entity, known);
+      this.has.set(id, entity);
+    }
+    this.since = cursor;
+    this.pages += 1;
+  }
+
+  async work(node, stop) {
+    let client = null;
+    while (!stop.asked) {
+      let page;
+      try {
+        client ??= await connect(node, this.bearer);
+        page = await client.run(documents.changes, { first: 500, since: this.since });
+      } catch {
+        client = null;
+      }
+      if (page?.data) this.take(page.data.changes);
+      else await sleep(10);
+    }
+    client?.close();
+  }
+
+  async finish(client) {
+    for (let more = true; more;) {
+      const { changes } = await client.ask(documents.changes, { first: 500, since: this.since });
+      this.take(changes);
+      more = changes.hasMore;
+    }
+  }
+}
+
 test(`${kills} kills under load lose nothing and double nothing (MOORING_SEED=${seed})`, { timeout: 60_000 + kills * 10_000 }, async t => {
   const rand = random(seed);
   const node = await startNode({ set: { 'network.threads': 2, 'data.shards': 2, 'data.map_bytes_initial': '1MiB' } });
@@ -117,7 +160,8 @@ test(`${kills} kills under load lose nothing and double nothing (MOORING_SEED=${
 
   const stop = { asked: false };
   const devices = users.map((user, i) => new Device(i, user, tokens[user], random(seed + i + 1)));
-  const load = Promise.all(devices.map(device => device.work(node, stop)));
+  const reader = new Reader(tokens.ann);
+  const load = Promise.all([...devices, reader].map(one => one.work(node, stop)));
   load.catch(() => {
     stop.asked = true;
   });
@@ -144,6 +188,11 @@ test(`${kills} kills under load lose nothing and double nothing (MOORING_SEED=${
   const clients = Object.fromEntries(await Promise.all([...new Set(users)].map(async user => [user, await connect(node, tokens[user])])));
   const feeds = {};
   for (const [user, client] of Object.entries(clients)) feeds[user] = (await readAll(client, { first: 500 })).entities;
+
+  await reader.finish(clients.ann);
+  t.diagnostic(`${reader.pages} pages read meanwhile`);
+  assert.deepEqual([...reader.has.values()].sort((a, b) => (a.entityId < b.entityId ? -1 : 1)),
+    [...feeds.ann].sort((a, b) => (a.entityId < b.entityId ? -1 : 1)), 'who read all along has what is there');
 
   for (const [user, entities] of Object.entries(feeds)) {
     const seen = new Map();
