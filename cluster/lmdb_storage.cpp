@@ -10,6 +10,9 @@ namespace {
 
 // Growing doubles at least; more rounds than this only happen when a transaction's size was badly guessed.
 constexpr int growth_rounds_max = 8;
+// While a reader overstays, growing is tried again, each time for environment_options::grow_wait_ms. Giving up would load
+// the shard anew, and that waits for the reader as well.
+constexpr int growth_tries_max = 5;
 
 class transaction_writer final : public stable_writer {
  public:
@@ -57,7 +60,7 @@ class lmdb_storage final : public stable_storage {
       auto done = attempt(changes);
       if (done || done.failure().code != error_code::storage_full) return done;
       if (round == growth_rounds_max) return done;
-      if (auto grown = where_->grow(more, storage::environment::growth::for_accepted); !grown) return grown;
+      if (auto grown = grow(more); !grown) return grown;
       more *= 2;
     }
   }
@@ -76,6 +79,13 @@ class lmdb_storage final : public stable_storage {
     transaction_writer writer(*writing);
     if (auto filled = changes(writer); !filled) return filled; // rolled back by its destructor
     return writing->commit();
+  }
+
+  result<void> grow(std::uint64_t bytes) {
+    for (int tries = 1;; ++tries) {
+      auto grown = where_->grow(bytes, storage::environment::growth::for_accepted);
+      if (grown || grown.failure().code != error_code::unavailable || tries == growth_tries_max) return grown;
+    }
   }
 
   std::shared_ptr<storage::environment> where_;

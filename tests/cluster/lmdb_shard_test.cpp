@@ -4,8 +4,10 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <doctest/doctest.h>
 
@@ -210,6 +212,30 @@ TEST_CASE("the map grows by itself while entries and tables grow beyond it") {
   CHECK(report.problems.empty());
   CHECK(report.present);
   CHECK(report.applied == report.last);
+}
+
+TEST_CASE("a reader that overstays while the map must grow holds the shard up, and does not stop it") {
+  temporary_folder folder("overstay");
+  auto where = small(folder.path);
+  where.grow_wait_ms = 50;
+  lmdb_shard one(where);
+  auto reading = one.environment->begin_read();
+  REQUIRE(reading.ok());
+  const auto mapped = [&] { return one.environment->stats().map_bytes; };
+  const auto before = mapped();
+  std::jthread leaves([&, done = std::move(*reading)]() mutable {
+    std::this_thread::sleep_for(std::chrono::milliseconds(120)); // longer than one try
+    done.park();
+  });
+  int proposed = 0;
+  for (; proposed < 100 && mapped() == before; ++proposed)
+    REQUIRE(one.propose(one_row(std::to_string(proposed), large('a'))).ok());
+  leaves.join();
+  CHECK(mapped() > before);
+  CHECK(one.shard->is_leader());
+  CHECK(one.shard->stats().reloads == 0);
+  REQUIRE(one.apply_now().ok());
+  CHECK(one.table(std::to_string(proposed - 1)) == large('a'));
 }
 
 TEST_CASE("a disk that is full refuses proposals, still reads, and heals when space returns") {
