@@ -88,12 +88,24 @@ void directory_state::route(const std::string& tenant, request what) {
 }
 
 void directory_state::pass(const tenant_actor& tenant, request what) {
-  if (auto* const command = std::get_if<command_ptr>(&what))
+  // The network actor that asked hears who has its request when that is on its way: it watches the tenant from then on, and
+  // what it sends there itself cannot overtake.
+  const auto tell = [&](std::uint64_t id, const network_actor& asker) {
+    self_->send(asker, request_routed{id, caf::actor_cast<caf::strong_actor_ptr>(tenant), nullptr});
+  };
+  if (auto* const command = std::get_if<command_ptr>(&what)) {
+    const auto id = (*command)->id;
+    const auto asker = (*command)->reply_to;
     self_->send(tenant, tenant_command{std::move(*command)});
-  else if (auto* const query = std::get_if<query_ptr>(&what))
+    tell(id, asker);
+  } else if (auto* const query = std::get_if<query_ptr>(&what)) {
+    const auto id = (*query)->id;
+    const auto asker = (*query)->reply_to;
     self_->send(tenant, tenant_query{std::move(*query)});
-  else
+    tell(id, asker);
+  } else {
     self_->send(tenant, sweep_rows{});
+  }
 }
 
 void directory_state::refuse(request what, const error& why) {

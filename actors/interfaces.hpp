@@ -57,6 +57,8 @@ using directory_actor =
 
 // One per network thread: where answers come back.
 using network_actor = caf::typed_actor<caf::reacts_to<command_done>, caf::reacts_to<query_done>,
+                                       // Who has a request that went through others; from now on it is watched.
+                                       caf::reacts_to<request_routed>,
                                        // For the subscriptions of this thread.
                                        caf::reacts_to<feed_moved>, caf::reacts_to<wake_hub>,
                                        // Requests that nobody answered in time.
@@ -79,6 +81,12 @@ struct command_request {
   device_actor device; // set when it went through one; the network actor keeps it for the next command
   tenant_actor tenant; // likewise
   result<api::command_answer> answer = error{error_code::internal, "no answer"};
+
+  // The same request, to be sent anew while somebody may still be at this one.
+  std::shared_ptr<command_request> again() const {
+    return std::make_shared<command_request>(
+        command_request{id, request_id, who, device_id, what, arrived_us, reply_to, {}, {}});
+  }
 };
 
 // One committed batch as subscriptions see it, with names resolved. Shared by all network threads that watch.
@@ -137,6 +145,10 @@ struct query_request {
   network_actor reply_to;
   tenant_actor tenant;
   result<sync::query_answer> answer = error{error_code::internal, "no answer"};
+
+  std::shared_ptr<query_request> again() const { // likewise
+    return std::make_shared<query_request>(query_request{id, request_id, who, what, watch, reply_to, {}});
+  }
 };
 
 } // namespace mooring::actors

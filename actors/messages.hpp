@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include <caf/actor_control_block.hpp>
 #include <caf/allowed_unsafe_message_type.hpp>
 #include <caf/type_id.hpp>
 #include <caf/typed_actor.hpp>
@@ -60,6 +61,10 @@ struct decide_command {
 struct run_query {
   query_ptr request;
 }; // tenant → reader: everything acknowledged is in the tables
+struct request_routed {
+  std::uint64_t id = 0;
+  caf::strong_actor_ptr tenant, device;
+}; // directory or tenant → network, which did not know the way: this one has it now (no device: the tenant)
 
 // ── commits ──
 struct commit_group {
@@ -128,6 +133,7 @@ CAF_ADD_TYPE_ID(mooring, (mooring::actors::tenant_query))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::device_command))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::decide_command))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::run_query))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::request_routed))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::commit_group))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::batches_committed))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::batches_applied))
@@ -164,6 +170,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::tenant_query)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::device_command)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::decide_command)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::run_query)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::request_routed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::commit_group)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::batches_committed)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::batches_applied)

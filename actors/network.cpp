@@ -67,6 +67,9 @@ class network_state {
  private:
   void finish(command_ptr request);
   void finish(query_ptr request);
+  void routed(const request_routed& message);
+  void know(const tenant_actor& tenant, const std::string& name);
+  void know(const device_actor& device, const std::string& tenant, const std::string& id);
   void down(const caf::down_msg& message);
   void housekeeping();
   inspect_answer inspect() const;
@@ -100,6 +103,7 @@ network_actor::behavior_type network_state::behavior() {
   return {
       [this](command_done& message) { finish(std::move(message.request)); },
       [this](query_done& message) { finish(std::move(message.request)); },
+      [this](const request_routed& message) { routed(message); },
       [this](const feed_moved& message) {
         if (work_->hub) work_->hub->moved(message.batch);
       },
@@ -115,19 +119,8 @@ void network_state::finish(command_ptr request) {
   const auto filed = work_->commands.find(request->id);
   if (filed == work_->commands.end()) return; // it was given up
   ++work_->answered;
-  // Remember who decides for this device and tenant.
-  if (request->tenant && work_->tenant_names.try_emplace(request->tenant.id(), request->who.tenant).second) {
-    work_->tenants[request->who.tenant] = request->tenant;
-    self_->monitor(request->tenant);
-  }
-  if (request->device) {
-    const auto [known, is_new] = work_->device_names.try_emplace(request->device.id());
-    if (is_new) {
-      known->second = name_of(request->who.tenant, request->device_id);
-      work_->devices[known->second] = request->device;
-      self_->monitor(request->device);
-    }
-  }
+  if (request->tenant) know(request->tenant, request->who.tenant);
+  if (request->device) know(request->device, request->who.tenant, request->device_id);
   auto done = std::move(filed->second.done);
   const auto connection = filed->second.connection;
   work_->commands.erase(filed);
@@ -145,13 +138,46 @@ void network_state::finish(query_ptr request) {
   const auto filed = work_->queries.find(request->id);
   if (filed == work_->queries.end()) return;
   ++work_->answered;
-  if (request->tenant && work_->tenant_names.try_emplace(request->tenant.id(), request->who.tenant).second) {
-    work_->tenants[request->who.tenant] = request->tenant;
-    self_->monitor(request->tenant);
-  }
+  if (request->tenant) know(request->tenant, request->who.tenant);
   auto done = std::move(filed->second.done);
   work_->queries.erase(filed);
   done(std::move(request->answer));
+}
+
+// Who decides for this tenant, or takes the commands of this device: what comes next goes there, and its end is heard of.
+void network_state::know(const tenant_actor& tenant, const std::string& name) {
+  if (!work_->tenant_names.try_emplace(tenant.id(), name).second) return;
+  work_->tenants[name] = tenant;
+  self_->monitor(tenant);
+}
+
+void network_state::know(const device_actor& device, const std::string& tenant, const std::string& id) {
+  const auto [known, is_new] = work_->device_names.try_emplace(device.id());
+  if (!is_new) return;
+  known->second = name_of(tenant, id);
+  work_->devices[known->second] = device;
+  self_->monitor(device);
+}
+
+// When whoever has the request by now has ended already, monitoring tells so at once.
+void network_state::routed(const request_routed& message) {
+  const auto tenant = caf::actor_cast<tenant_actor>(message.tenant);
+  const auto device = caf::actor_cast<device_actor>(message.device);
+  const auto place = [&](auto& filed) {
+    if (device)
+      filed.sent_to = device.id();
+    else if (filed.sent_to == 0) // else the tenant was faster than the directory
+      filed.sent_to = tenant.id();
+  };
+  if (const auto command = work_->commands.find(message.id); command != work_->commands.end()) {
+    place(command->second);
+    const auto& asked = *command->second.request;
+    know(tenant, asked.who.tenant);
+    if (device) know(device, asked.who.tenant, asked.device_id);
+  } else if (const auto query = work_->queries.find(message.id); query != work_->queries.end()) {
+    place(query->second);
+    know(tenant, query->second.request->who.tenant);
+  }
 }
 
 void network_state::down(const caf::down_msg& message) {
@@ -180,11 +206,11 @@ void network_state::down(const caf::down_msg& message) {
   const auto shards = static_cast<unsigned>(directories_.size());
   for (auto& request : commands) {
     if (in_peace) {
-      work_->commands[request->id].sent_to = 0;
-      request->device = nullptr;
-      request->tenant = nullptr;
+      auto& filed = work_->commands[request->id];
+      filed.sent_to = 0;
+      filed.request = request->again();
       const auto& directory = directories_[storage::shard_of_tenant(request->who.tenant, shards)];
-      self_->send(directory, route_command{std::move(request)});
+      self_->send(directory, route_command{filed.request});
     } else {
       log::warning("request {:x}: in doubt: the actor it was with failed: {}", request->request_id,
                    caf::to_string(message.reason));
@@ -199,14 +225,8 @@ void network_state::down(const caf::down_msg& message) {
   for (const auto& asked : queries) {
     const auto filed = work_->queries.find(asked->id);
     if (filed == work_->queries.end()) continue;
-    // A reader may be at it: it is asked anew with a request of its own, and the first answer counts.
-    auto request = std::make_shared<query_request>();
-    request->id = asked->id;
-    request->request_id = asked->request_id;
-    request->who = asked->who;
-    request->what = asked->what;
-    request->watch = asked->watch;
-    request->reply_to = asked->reply_to;
+    // A reader may be at it: it is asked anew, and the first answer counts.
+    auto request = asked->again();
     filed->second.request = request;
     filed->second.sent_to = 0;
     const auto& directory = directories_[storage::shard_of_tenant(request->who.tenant, shards)];

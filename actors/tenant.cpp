@@ -67,7 +67,11 @@ void tenant_state::take(command_ptr request) {
   if (request->device_id.empty()) return decide(std::move(request));
   auto& device = device_of(request->device_id);
   if (device.asked_to_stop) return device.held.push_back(std::move(request));
+  const auto id = request->id;
+  const auto asker = request->reply_to;
   self_->send(device.actor, device_command{std::move(request)});
+  self_->send(asker, request_routed{id, caf::strong_actor_ptr{self_->ctrl()},
+                                    caf::actor_cast<caf::strong_actor_ptr>(device.actor)});
 }
 
 tenant_state::device_entry& tenant_state::device_of(const std::string& id) {
@@ -577,8 +581,7 @@ void tenant_state::device_goes_on(const device_actor& device) {
   for (auto& [id, entry] : devices_) {
     if (entry.actor != device) continue;
     entry.asked_to_stop = false;
-    for (auto& request : std::exchange(entry.held, {}))
-      self_->send(device, device_command{std::move(request)});
+    for (auto& request : std::exchange(entry.held, {})) take(std::move(request));
     return;
   }
 }

@@ -49,6 +49,7 @@ actors::network_actor::behavior_type network(actors::network_actor::pointer, inb
         to->answered.push_back(std::move(message.request));
       },
       [](actors::query_done&) {},
+      [](const actors::request_routed&) {},
       [](const actors::feed_moved&) {},
       [](actors::wake_hub) {},
       [](actors::housekeeping_tick) {},

@@ -157,6 +157,33 @@ TEST_CASE("actors that fail at any moment lose nothing that was answered, and ev
   CHECK(found == wanted);
 }
 
+TEST_CASE("requests that nobody knew the way of are answered soon when whoever has them fails") {
+  const scratch_folder folder;
+  actors::actor_settings settings;
+  settings.restarts_max = 1'000'000;
+  small_node node(folder.path, settings);
+  std::atomic<bool> stop{false};
+  std::thread saboteur([&] {
+    for (std::uint64_t n = 0; !stop; ++n) {
+      const auto kind = n % 2 == 0 ? actors::actor_kind::device : actors::actor_kind::tenant;
+      if (const auto victim = node.one_of(kind, n)) node.runtime->fail(victim);
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  });
+  std::vector<std::future<std::string>> open;
+  for (int n = 0; n < 400; ++n) {
+    open.push_back(node.ask(voice(n, fmt::format("phone-{}", n)))); // each the first of its device
+    open.push_back(node.ask("{ devices { deviceId } }"));
+    if (n % 20 == 19) std::this_thread::sleep_for(std::chrono::milliseconds(3));
+  }
+  const auto late = std::chrono::steady_clock::now() + std::chrono::milliseconds(settings.request_timeout_ms / 2);
+  std::size_t answered = 0;
+  for (auto& one : open) answered += one.wait_until(late) == std::future_status::ready ? 1 : 0;
+  CHECK(answered == open.size());
+  stop = true;
+  saboteur.join();
+}
+
 TEST_CASE("idle devices and tenants end, and their next request starts them again") {
   const scratch_folder folder;
   actors::actor_settings settings;
