@@ -56,14 +56,15 @@ using directory_actor =
                      caf::replies_to<inspect_request>::with<inspect_answer>>;
 
 // One per network thread: where answers come back.
-using network_actor = caf::typed_actor<caf::reacts_to<command_done>, caf::reacts_to<query_done>,
-                                       // Who has a request that went through others; from now on it is watched.
-                                       caf::reacts_to<request_routed>,
-                                       // For the subscriptions of this thread.
-                                       caf::reacts_to<feed_moved>, caf::reacts_to<wake_hub>,
-                                       // Requests that nobody answered in time.
-                                       caf::reacts_to<housekeeping_tick>,
-                                       caf::replies_to<inspect_request>::with<inspect_answer>>;
+using network_actor =
+    caf::typed_actor<caf::reacts_to<command_done>, caf::reacts_to<query_done>,
+                     // Who has a request that went through others; from now on it is watched.
+                     caf::reacts_to<request_routed>,
+                     // For the subscriptions of this thread.
+                     caf::reacts_to<feed_moved>, caf::reacts_to<wake_hub>,
+                     // Requests that nobody answered in time.
+                     caf::reacts_to<housekeeping_tick>,
+                     caf::replies_to<inspect_request>::with<inspect_answer>>;
 
 // Answers queries from a snapshot, on the pool.
 using reader_actor =

@@ -406,7 +406,8 @@ class bridge final : public net::gateway, public api::backend, feed_reading {
   // ── feed_reading ──
 
   void read_feed(const api::origin& from, sync::get_feed what, api::query_done done) override {
-    ask(from, std::move(what), std::move(done), true); // runs when the hub has returned: the tenant may answer at once
+    ask(from, std::move(what), std::move(done),
+        true); // runs when the hub has returned: the tenant may answer at once
   }
   void listens(const api::origin& from, const std::string& device_id) override {
     if (from.connection != 0) around_.connections->uses(from.connection, device_id);

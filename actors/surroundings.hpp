@@ -37,7 +37,7 @@ struct actor_counters {
   std::array<std::array<std::atomic<std::uint64_t>, 7>, sync::domain_count> conflicts{};
   std::atomic<std::uint64_t> queries{0};
   std::atomic<std::uint64_t> queries_near_head{0}; // of these: answered by their tenants (tenant.hpp)
-  std::atomic<std::int64_t> commands_waiting{0}; // decided, not yet durable
+  std::atomic<std::int64_t> commands_waiting{0};   // decided, not yet durable
   std::atomic<std::uint64_t> groups{0}, grouped_batches{0}, swept_rows{0};
   std::atomic<std::uint64_t> events_written{0}; // as JSON; each is sent to as many as select the same of it
 };

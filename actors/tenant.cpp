@@ -289,7 +289,7 @@ void tenant_state::refused(const error& why) {
   sent_ = committed_;
   while (!changed_devices_.empty() && changed_devices_.back().first > committed_) changed_devices_.pop_back();
   overlay_.forget_from(committed_ + 1);
-  names_ = {}; // numbers that were given are given anew
+  names_ = {};               // numbers that were given are given anew
   setting_.batches->flush(); // what was decided on top of them: the writer drops it too
   self_->send(setting_.writer, refusal_heard{});
   auto waiting = std::exchange(waiting_, {});

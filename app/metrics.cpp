@@ -113,7 +113,8 @@ void write_sync(page& to, const actors::actor_counters& from) {
                    {{"domain", std::string(sync::to_string(static_cast<sync::domain>(d)))},
                     {"strategy", std::string(sync::to_string(static_cast<sync::strategy>(s)))}});
   to.counter("mooring_queries_total", "Queries run.", static_cast<double>(from.queries));
-  to.counter("mooring_queries_near_head_total", "Of these: answered by their tenants, before the tables had it all.",
+  to.counter("mooring_queries_near_head_total",
+             "Of these: answered by their tenants, before the tables had it all.",
              static_cast<double>(from.queries_near_head));
   to.counter("mooring_timeouts_total", "Requests without an answer in time.",
              static_cast<double>(from.timeouts));

@@ -122,7 +122,8 @@ TEST_CASE("uploads that are refused while others run leave nothing behind, and t
         const int n = round * 32 + i;
         open.emplace_back(n, node.ask(upload(n, (static_cast<std::size_t>(n) * 7919) % 8 * 7'000 + 10)));
         if (i % 8 == 7 && !cursor.empty())
-          reads.push_back(node.ask("{ changes(first: 1000, since: \"" + cursor + "\") { entities { entityId } } }"));
+          reads.push_back(
+              node.ask("{ changes(first: 1000, since: \"" + cursor + "\") { entities { entityId } } }"));
       }
       for (auto& [n, answer] : open) {
         const auto body = within(std::move(answer), 5s);

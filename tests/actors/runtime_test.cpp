@@ -50,8 +50,10 @@ TEST_CASE("what was uploaded a moment ago is answered before the tables have it"
     auto beside = node.ask(voice(1'000 + n, "tablet"));
     CHECK(has(node.ask(voice(n, "phone")).get(), "\"success\":true"));
     auto later = node.ask(voice(2'000 + n, "laptop"));
-    auto one = node.ask(fmt::format("{{ entity(domain: VOICE, entityId: \"v{}\") {{ entityId version }} }}", n));
-    auto changes = node.ask("{ changes(since: \"" + cursor + "\", first: 1000) { cursor entities { entityId } } }");
+    auto one =
+        node.ask(fmt::format("{{ entity(domain: VOICE, entityId: \"v{}\") {{ entityId version }} }}", n));
+    auto changes =
+        node.ask("{ changes(since: \"" + cursor + "\", first: 1000) { cursor entities { entityId } } }");
     CHECK(has(one.get(), fmt::format("\"entityId\":\"v{}\",\"version\":1", n)));
     const auto body = changes.get();
     CHECK(has(body, fmt::format("\"v{}\"", n)));
@@ -176,7 +178,8 @@ TEST_CASE("requests that nobody knew the way of are answered soon when whoever h
     open.push_back(node.ask("{ devices { deviceId } }"));
     if (n % 20 == 19) std::this_thread::sleep_for(std::chrono::milliseconds(3));
   }
-  const auto late = std::chrono::steady_clock::now() + std::chrono::milliseconds(settings.request_timeout_ms / 2);
+  const auto late =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(settings.request_timeout_ms / 2);
   std::size_t answered = 0;
   for (auto& one : open) answered += one.wait_until(late) == std::future_status::ready ? 1 : 0;
   CHECK(answered == open.size());
