@@ -430,11 +430,13 @@ void feed_hub::tenant_ended(const std::string& tenant) {
     if (one->is == subscription::state::behind) pump(one);
 }
 
-void feed_hub::moved(const feed_batch_ptr& batch) {
+bool feed_hub::moved(const feed_batch_ptr& batch) {
   const auto found = topics_.find(batch->tenant);
-  if (found == topics_.end()) return;
+  if (found == topics_.end()) return false;
   auto& in = *found->second;
-  if (in.is_told && batch->upto <= in.head && batch->devices.empty()) return; // a page had it
+  if (in.is_told && batch->upto <= in.head && batch->devices.empty()) return true; // a page had it
+  // Sending may end a subscription, and the last one's end is the topic's: everything used here is held by us.
+  telling_ = true;
   if (!in.is_told) {
     in.is_told = true;
     in.tail_from = in.head = batch->from;
@@ -454,8 +456,6 @@ void feed_hub::moved(const feed_batch_ptr& batch) {
   in.tail_bytes += batch->bytes;
   in.head = std::max(in.head, batch->upto);
 
-  // Sending may end a subscription, and the last one's end is the topic's: everything used here is held by us.
-  telling_ = true;
   const auto held_batch = batch;
   const auto tenant = in.tenant;
   auto events = std::move(told.events);
@@ -489,6 +489,7 @@ void feed_hub::moved(const feed_batch_ptr& batch) {
   }
   for (const auto& one : std::exchange(fell_, {}))
     if (one->is == subscription::state::behind) pump(one);
+  return true;
 }
 
 void feed_hub::trim(topic& in) {
@@ -500,7 +501,7 @@ void feed_hub::trim(topic& in) {
           known != in.newest.end() && known->second == event.is->slot.at)
         in.newest.erase(known);
     in.tail_bytes -= oldest.is->bytes;
-    in.tail_from = oldest.is->upto;
+    in.tail_from = std::max(in.tail_from, oldest.is->upto); // a page may have been ahead of it
     in.tail.pop_front();
   }
 }

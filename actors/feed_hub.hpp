@@ -71,8 +71,9 @@ class feed_hub {
                                           std::optional<sync::position> after,
                                           std::shared_ptr<const graphql::event_writer> writer);
 
-  // The tenant has committed a batch; in the order of the commits.
-  void moved(const feed_batch_ptr& batch);
+  // The tenant has committed a batch; in the order of the commits. When the one before it was not told, everybody reads on
+  // from the tables. False: nobody here listens to the tenant.
+  bool moved(const feed_batch_ptr& batch);
   // The tenant actor has ended: what it would have told is not told.
   void tenant_ended(const std::string& tenant);
   void on_time();

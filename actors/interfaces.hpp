@@ -37,6 +37,7 @@ using tenant_actor = caf::typed_actor<
     caf::reacts_to<tenant_settled>,
     // Look for devices, and for oneself, that may stop; remove what expired.
     caf::reacts_to<housekeeping_tick>, caf::reacts_to<stop_granted>, caf::reacts_to<sweep_rows>,
+    caf::reacts_to<sweep_further>,
     // A device that was asked to stop has work.
     caf::reacts_to<goes_on>, caf::replies_to<inspect_request>::with<inspect_answer>>;
 

@@ -108,13 +108,14 @@ struct wake_hub {};   // network → itself: what was held back is due
 struct housekeeping_tick {}; // directory → tenants → devices, on a timer; writer → itself
 struct tenant_found {
   std::string tenant;
-};                      // writer → directory: this tenant's old rows are due for sweeping
-struct sweep_rows {};   // directory → tenant, and the tenant to itself: the next stretch of old rows
-struct flush_group {};  // writer → itself, behind all batches that wait
-struct may_stop {};     // tenant → directory: I am idle
-struct stop_granted {}; // directory → tenant: end, or say goes_on; nothing new comes through me until then
-struct goes_on {};      // tenant → directory, device → tenant, instead of ending: work came meanwhile
-struct stop_if_idle {}; // tenant → device: likewise
+};                       // writer → directory: this tenant's old rows are due for sweeping
+struct sweep_rows {};    // directory → tenant: remove what has expired
+struct sweep_further {}; // tenant → itself: the next stretch of rows
+struct flush_group {};   // writer → itself, behind all batches that wait
+struct may_stop {};      // tenant → directory: I am idle
+struct stop_granted {};  // directory → tenant: end, or say goes_on; nothing new comes through me until then
+struct goes_on {};       // tenant → directory, device → tenant, instead of ending: work came meanwhile
+struct stop_if_idle {};  // tenant → device: likewise
 struct inspect_request {}; // anybody → anybody: what are you doing?
 struct inspect_answer {
   std::string document;
@@ -150,6 +151,7 @@ CAF_ADD_TYPE_ID(mooring, (mooring::actors::wake_hub))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::housekeeping_tick))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::tenant_found))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::sweep_rows))
+CAF_ADD_TYPE_ID(mooring, (mooring::actors::sweep_further))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::flush_group))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::may_stop))
 CAF_ADD_TYPE_ID(mooring, (mooring::actors::stop_granted))
@@ -187,6 +189,7 @@ CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::wake_hub)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::housekeeping_tick)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::tenant_found)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::sweep_rows)
+CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::sweep_further)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::flush_group)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::may_stop)
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(mooring::actors::stop_granted)

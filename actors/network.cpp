@@ -105,7 +105,8 @@ network_actor::behavior_type network_state::behavior() {
       [this](query_done& message) { finish(std::move(message.request)); },
       [this](const request_routed& message) { routed(message); },
       [this](const feed_moved& message) {
-        if (work_->hub) work_->hub->moved(message.batch);
+        if (work_->hub && !work_->hub->moved(message.batch)) // it did not hear that the last one left
+          self_->send(caf::actor_cast<tenant_actor>(self_->current_sender()), actors::leave_feed{});
       },
       [this](wake_hub) {
         if (work_->hub) work_->hub->on_time();
@@ -146,9 +147,10 @@ void network_state::finish(query_ptr request) {
 
 // Who decides for this tenant, or takes the commands of this device: what comes next goes there, and its end is heard of.
 void network_state::know(const tenant_actor& tenant, const std::string& name) {
-  if (!work_->tenant_names.try_emplace(tenant.id(), name).second) return;
-  work_->tenants[name] = tenant;
-  self_->monitor(tenant);
+  auto& known = work_->tenants[name];
+  if (known == tenant) return;
+  if (work_->tenant_names.try_emplace(tenant.id(), name).second) self_->monitor(tenant);
+  if (!known) known = tenant; // else one of the two has ended, and its down message will say which
 }
 
 void network_state::know(const device_actor& device, const std::string& tenant, const std::string& id) {

@@ -15,8 +15,6 @@ namespace mooring::actors {
 
 namespace {
 
-// A round of sweeps visits every tenant; the next one begins this long after it began.
-constexpr std::int64_t sweep_round_us = 3'600'000'000;
 constexpr int tenants_per_tick = 8;
 constexpr int open_tries = 1'000; // 10 s
 // What a tenant had sent before it heard that its batches were lost has come by then.
@@ -299,7 +297,7 @@ void shard_writer_state::schedule_tick() {
 void shard_writer_state::find_tenants_to_sweep() {
   const auto now = around_.time->monotonic_us();
   if (!sweeping_) {
-    if (now - round_began_us_ < sweep_round_us && round_began_us_ != 0) return;
+    if (now - round_began_us_ < around_.settings.sweep_round_ms * 1000 && round_began_us_ != 0) return;
     round_began_us_ = now;
     sweeping_ = true;
     sweep_from_ = 0;

@@ -26,6 +26,8 @@ struct actor_settings {
   std::uint32_t restarts_max = 10; // of one actor within restart_period_ms; then its supervisor fails
   std::int64_t restart_period_ms = 60'000;
   std::int64_t housekeeping_ms = 1'000;
+  std::int64_t sweep_round_ms =
+      3'600'000; // a round visits every tenant; the next begins so long after it began
   std::size_t group_bytes_max = 1u << 20; // batches that make one raft entry
 };
 
@@ -38,6 +40,7 @@ struct actor_counters {
   std::atomic<std::uint64_t> queries{0};
   std::atomic<std::uint64_t> queries_near_head{0}; // of these: answered by their tenants (tenant.hpp)
   std::atomic<std::int64_t> commands_waiting{0};   // decided, not yet durable
+  std::atomic<std::int64_t> answers_held_bytes{0}; // of queries, until what they show is durable
   std::atomic<std::uint64_t> groups{0}, grouped_batches{0}, swept_rows{0};
   std::atomic<std::uint64_t> events_written{0}; // as JSON; each is sent to as many as select the same of it
 };

@@ -52,7 +52,8 @@ tenant_actor::behavior_type tenant_state::behavior() {
       },
       [this](housekeeping_tick) { housekeeping(); },
       [this](stop_granted) { let_go(); },
-      [this](sweep_rows) { sweep(); },
+      [this](sweep_rows) { begin_sweep(); },
+      [this](sweep_further) { sweep(); },
       [this](goes_on) { device_goes_on(caf::actor_cast<device_actor>(self_->current_sender())); },
       [this](inspect_request) { return inspect(); },
   };
@@ -175,7 +176,7 @@ void tenant_state::decide(command_ptr request) {
   if (const auto damage = tables_.failure()) {
     log::error("request {:x}: tenant {}: a row cannot be read: {}", request->request_id, tenant_,
                damage->message);
-    tables_.clear_failure();
+    forget_damage();
     return refuse(std::move(request), {error_code::internal, "a stored row cannot be read"});
   }
   if (!writes) return refuse(std::move(request), writes.failure());
@@ -235,7 +236,7 @@ void tenant_state::count_upload(const command_request& request, const sync::uplo
     if (const auto damage = tables_.failure()) {
       log::error("request {:x}: tenant {}: what was counted in this hour cannot be read: {}",
                  request.request_id, tenant_, damage->message);
-      tables_.clear_failure();
+      forget_damage();
     }
   }
   analytics_.count(*what, answer, static_cast<std::int64_t>(answer.overall.duration_ms * 1000), now);
@@ -255,6 +256,12 @@ void tenant_state::count_conflicts(const sync::upload_answer& answer) {
         1, std::memory_order_relaxed);
 }
 
+// The snapshot, which others share, remembers it as well: the next look-up has a new one.
+void tenant_state::forget_damage() {
+  tables_.clear_failure();
+  setting_.snapshot->park();
+}
+
 void tenant_state::refuse(command_ptr request, error why) {
   request->answer = std::move(why);
   answer(std::move(request));
@@ -270,7 +277,7 @@ void tenant_state::committed(std::uint64_t upto) {
     around_.counters->commands_waiting.fetch_sub(1, std::memory_order_relaxed);
     answer(std::move(request));
   }
-  while (!reads_answered_.empty() && reads_answered_.front().first <= committed_) answer(take_answered());
+  while (!reads_answered_.empty() && reads_answered_.front().sequence <= committed_) answer(take_answered());
   announce(committed_);
 }
 
@@ -340,22 +347,41 @@ void tenant_state::refuse(query_ptr request, error why) {
 // ── pushes ──
 
 // From now on `who` hears of every batch that is committed; the page of the feed that it asks for has all before.
-void tenant_state::watch(const network_actor& who) {
-  if (std::find(watchers_.begin(), watchers_.end(), who) != watchers_.end()) return;
+result<void> tenant_state::watch(const network_actor& who) {
+  if (std::find(watchers_.begin(), watchers_.end(), who) != watchers_.end()) return {};
   if (watchers_.empty()) {
+    if (auto current = setting_.snapshot->make_current(); !current) return current;
     announced_ = committed_;
-    announced_at_ = 0;
-    overlay_.for_each(0, committed_, [&](std::uint64_t, const sync::write_list& writes) {
-      for (const auto& one : writes)
-        if (const auto* const counters = sync::row_in<sync::tenant_counters>(one))
-          announced_at_ = counters->last_position;
-    });
     // The tables may be further than we were told: the page has that as well.
-    if (setting_.snapshot->make_current())
-      announced_at_ = std::max(announced_at_, tables_.counters().last_position);
+    announced_at_ = std::max(last_position_of(0, committed_), tables_.counters().last_position);
   }
   watchers_.push_back(who);
+  return {};
 }
+
+// Of these batches, as far as they are pending; else 0.
+sync::position tenant_state::last_position_of(std::uint64_t from, std::uint64_t upto) const {
+  sync::position last = 0;
+  overlay_.for_each(from, upto, [&](std::uint64_t, const sync::write_list& writes) {
+    for (const auto& one : writes)
+      if (const auto* const counters = sync::row_in<sync::tenant_counters>(one))
+        last = counters->last_position;
+  });
+  return last;
+}
+
+namespace {
+
+// As the batch wrote it: what later ones wrote may not be durable yet.
+std::optional<sync::device> device_in(const sync::write_list& writes, const std::string& id,
+                                      sync::store& else_in) {
+  for (const auto& one : writes)
+    if (const auto* const device = sync::row_in<sync::device>(one); device && device->id == id)
+      return *device;
+  return else_in.find_device(id);
+}
+
+} // namespace
 
 // What was committed since the last time, to those who watch. REQUIRES: the overlay still has it.
 void tenant_state::announce(std::uint64_t upto) {
@@ -365,15 +391,21 @@ void tenant_state::announce(std::uint64_t upto) {
   }
   if (upto <= announced_) return;
   const auto from = std::exchange(announced_, upto);
-  if (!setting_.snapshot->make_current())
-    return; // the shard is being loaded; who listens sees the gap and reads on
+  if (!setting_.snapshot
+           ->make_current()) { // the shard is being loaded; who listens sees the gap, and reads on
+    auto gap = std::make_shared<feed_batch>();
+    gap->tenant = tenant_;
+    announced_at_ = std::max(announced_at_, last_position_of(from + 1, upto));
+    gap->from = gap->upto = announced_at_;
+    for (const auto& watcher : watchers_) self_->send(watcher, feed_moved{gap});
+    return;
+  }
   overlay_.for_each(from + 1, upto, [&](std::uint64_t sequence, const sync::write_list& writes) {
     std::vector<sync::device> devices;
-    while (!changed_devices_.empty() && changed_devices_.front().first <= sequence) {
-      if (auto device = overlay_.find_device(changed_devices_.front().second))
+    for (; !changed_devices_.empty() && changed_devices_.front().first <= sequence;
+         changed_devices_.pop_front())
+      if (auto device = device_in(writes, changed_devices_.front().second, overlay_))
         devices.push_back(std::move(*device));
-      changed_devices_.pop_front();
-    }
     const auto batch = make_feed_batch(tenant_, writes, announced_at_, overlay_, std::move(devices));
     if (!batch) return;
     announced_at_ = batch->upto;
@@ -388,7 +420,9 @@ void tenant_state::take(query_ptr request) {
   if (settling_) return queries_before_settled_.push_back(std::move(request));
   around_.counters->queries.fetch_add(1, std::memory_order_relaxed);
   request->tenant = self_;
-  if (request->watch) watch(request->reply_to);
+  if (request->watch)
+    if (auto watched = watch(request->reply_to); !watched)
+      return refuse(std::move(request), watched.failure());
   read(std::move(request));
 }
 
@@ -413,10 +447,14 @@ std::size_t bytes_of(const sync::query_answer& answer) {
     }
   };
   std::size_t all = sizeof answer;
-  if (const auto* const page = std::get_if<sync::change_page>(&answer))
+  if (const auto* const page = std::get_if<sync::change_page>(&answer)) {
+    all += (page->entities.capacity() - page->entities.size()) * sizeof(sync::entity_answer);
     for (const auto& one : page->entities) all += visitor{}(one);
-  if (const auto* const page = std::get_if<sync::feed_page>(&answer))
+  }
+  if (const auto* const page = std::get_if<sync::feed_page>(&answer)) {
+    all += page->events.capacity() * sizeof(sync::feed_event);
     for (const auto& one : page->events) all += std::visit(visitor{}, one.what);
+  }
   if (const auto* const one = std::get_if<std::optional<sync::entity_answer>>(&answer); one && *one)
     all += visitor{}(**one);
   return all;
@@ -426,14 +464,17 @@ std::size_t bytes_of(const sync::query_answer& answer) {
 
 // False: it is for the readers.
 bool tenant_state::read_near_head(query_ptr& request) {
-  if (answered_bytes_ >= answered_bytes_max || !setting_.snapshot->make_current()) return false;
+  if (answered_bytes_ >= answered_bytes_max ||
+      around_.counters->answers_held_bytes.load(std::memory_order_relaxed) >= answered_bytes_max_of_node ||
+      !setting_.snapshot->make_current())
+    return false;
   storage::pending_store rows(overlay_, tables_);
   storage::query_setting setting;
   setting.rules = &around_.settings.rules;
   setting.now = around_.time->now();
   auto made = storage::answer_near_head(rows, names_, request->who, request->what, setting);
   if (tables_.failure()) { // a reader meets it again, and says so
-    tables_.clear_failure();
+    forget_damage();
     return false;
   }
   if (!made) return false;
@@ -442,17 +483,22 @@ bool tenant_state::read_near_head(query_ptr& request) {
   if (sent_ <= committed_) {
     answer(std::move(request));
   } else {
-    if (request->answer) answered_bytes_ += bytes_of(*request->answer);
-    reads_answered_.emplace_back(sent_, std::move(request));
+    const auto bytes = request->answer ? bytes_of(*request->answer) : 0;
+    answered_bytes_ += bytes;
+    around_.counters->answers_held_bytes.fetch_add(static_cast<std::int64_t>(bytes),
+                                                   std::memory_order_relaxed);
+    reads_answered_.push_back({sent_, bytes, std::move(request)});
   }
   return true;
 }
 
 query_ptr tenant_state::take_answered() {
-  auto oldest = std::move(reads_answered_.front().second);
+  auto oldest = std::move(reads_answered_.front());
   reads_answered_.pop_front();
-  if (oldest->answer) answered_bytes_ -= bytes_of(*oldest->answer);
-  return oldest;
+  answered_bytes_ -= oldest.bytes;
+  around_.counters->answers_held_bytes.fetch_sub(static_cast<std::int64_t>(oldest.bytes),
+                                                 std::memory_order_relaxed);
+  return std::move(oldest.request);
 }
 
 void tenant_state::answer(query_ptr request) {
@@ -475,7 +521,7 @@ void tenant_state::run_due_queries() {
 
 bool tenant_state::is_idle() const {
   return waiting_.empty() && reads_waiting_.empty() && watchers_.empty() && applied_ == sent_ && !settling_ &&
-         around_.time->monotonic_us() - used_us_ > around_.settings.idle_timeout_ms * 1000;
+         !sweeping_ && around_.time->monotonic_us() - used_us_ > around_.settings.idle_timeout_ms * 1000;
 }
 
 void tenant_state::housekeeping() {
@@ -501,18 +547,25 @@ void tenant_state::let_go() {
   self_->send(setting_.directory, goes_on{});
 }
 
-// One stretch of rows; the next one follows when this one's batch was sent, a little later, so that commands come first.
+void tenant_state::begin_sweep() {
+  if (!std::exchange(sweeping_, true)) sweep();
+}
+
+// One stretch of rows; the next one follows a little later, so that commands come first.
 void tenant_state::sweep() {
-  if (settling_ || !waiting_.empty() ||
-      overlay_.pending_batches() > 0) { // busy: what is pending would hide what is stored
-    if (settling_) return;
-    self_->delayed_send(self_, std::chrono::milliseconds(200), sweep_rows{});
-    return;
-  }
+  sweeping_ = sweep_stretch();
+  if (!sweeping_) return;
+  const bool busy = !waiting_.empty();
+  self_->delayed_send(self_, std::chrono::milliseconds(busy ? 200 : 20), sweep_further{});
+}
+
+// True: there are more. What is stored is looked at, and removed as far as nothing that is pending writes it anew.
+bool tenant_state::sweep_stretch() {
+  if (settling_) return false; // the next round comes
   const auto& rules = around_.settings.rules;
   const auto now = around_.time->now();
   auto store = present_store();
-  if (!store) return;
+  if (!store) return false;
   sync::write_list writes;
   tables_.collect_expired(now + -rules.idempotency_window_ms, rows_per_sweep, sweep_resume_, writes);
   sync::sweep_candidates seen;
@@ -526,22 +579,23 @@ void tenant_state::sweep() {
     });
   if (sweep_resume_.empty())
     tables_.collect_old_analytics(sync::hour_of(now) - sync::analytics_hours_max, rows_per_sweep, writes);
-  auto more = sync::decide_sweep(**store, seen, tables_.swept(), now, rules);
+  std::erase_if(writes, [&](const sync::write& one) { return overlay_.is_pending(one); });
+  const auto swept = overlay_.pending_swept().value_or(tables_.swept());
+  auto more = sync::decide_sweep(**store, seen, swept, now, rules); // as it stands with what is pending
   writes.insert(writes.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   if (tables_.failure()) {
     log::error("tenant {}: sweeping met a damaged row: {}", tenant_, tables_.failure()->message);
-    tables_.clear_failure();
-    return;
+    forget_damage();
+    return false;
   }
   if (!writes.empty()) {
-    if (!send(writes, {(*store)->counters().last_device})) return;
+    if (!send(writes, {(*store)->counters().last_device})) return false;
     around_.counters->swept_rows.fetch_add(writes.size(), std::memory_order_relaxed);
     overlay_.add(sent_, writes);
   }
-  if (!sweep_resume_.empty() || looked_at >= rows_per_sweep)
-    self_->delayed_send(self_, std::chrono::milliseconds(20), sweep_rows{});
-  else
-    sweep_feed_ = 0;
+  if (!sweep_resume_.empty() || looked_at >= rows_per_sweep) return true;
+  sweep_feed_ = 0;
+  return false;
 }
 
 void tenant_state::end(caf::error reason) {
@@ -550,6 +604,8 @@ void tenant_state::end(caf::error reason) {
 
 // Devices end with their tenant. What waits in them is sent anew by the network actors, which hear of the end.
 tenant_state::~tenant_state() {
+  around_.counters->answers_held_bytes.fetch_sub(static_cast<std::int64_t>(answered_bytes_),
+                                                 std::memory_order_relaxed);
   for (auto& [id, entry] : devices_)
     if (entry.actor) caf::anon_send_exit(entry.actor, caf::exit_reason::user_shutdown);
 }

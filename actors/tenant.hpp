@@ -67,6 +67,11 @@ class tenant_state {
     bool wrote; // false: only rests on what that batch, or an earlier one, writes
     command_ptr request;
   };
+  struct held_answer {
+    std::uint64_t sequence; // sent when this batch is committed
+    std::size_t bytes;
+    query_ptr request;
+  };
   struct device_entry {
     device_actor actor;
     std::int64_t used_us = 0;
@@ -105,14 +110,18 @@ class tenant_state {
   query_ptr take_answered(); // the oldest of reads_answered_
 
   // pushes
-  void watch(const network_actor& who);
+  result<void> watch(const network_actor& who);
   void announce(std::uint64_t upto);
+  sync::position last_position_of(std::uint64_t from, std::uint64_t upto) const;
   void refuse(query_ptr request, error why);
 
   bool is_idle() const;
   void housekeeping();
   void let_go();
+  void begin_sweep();
   void sweep();
+  bool sweep_stretch();
+  void forget_damage();
   void end(caf::error reason);
   void device_down(const caf::down_msg& message);
   result<sync::store*> present_store();
@@ -139,9 +148,9 @@ class tenant_state {
   std::uint64_t committed_ = 0;        // … that is durable
   std::uint64_t applied_ = 0;          // … that is in the tables
   std::deque<waiting_answer> waiting_; // ascending sequences
-  std::deque<std::pair<std::uint64_t, query_ptr>> reads_waiting_;  // until `first` is applied
-  std::deque<std::pair<std::uint64_t, query_ptr>> reads_answered_; // and sent when `first` is committed
-  std::size_t answered_bytes_ = 0;                                 // in these
+  std::deque<std::pair<std::uint64_t, query_ptr>> reads_waiting_; // until `first` is applied
+  std::deque<held_answer> reads_answered_;                        // ascending sequences
+  std::size_t answered_bytes_ = 0;                                // in these
   storage::directory names_;
 
   // Network threads that are told what is committed; what they were told; and device rows that they want to know of.
@@ -156,12 +165,14 @@ class tenant_state {
   std::uint64_t refusals_ = 0;
   std::size_t next_reader_ = 0;
 
-  // When a slow disk holds so much of them up, further queries wait unread.
+  // When a slow disk holds so much of them up, here or in all tenants, further queries wait unread.
   static constexpr std::size_t answered_bytes_max = 1u << 20;
+  static constexpr std::int64_t answered_bytes_max_of_node = 64u << 20;
 
   static constexpr std::size_t rows_per_sweep = 2'000; // looked at in one go
-  std::string sweep_resume_;                           // where collect_expired goes on
-  sync::position sweep_feed_ = 0;                      // where the feed's sweep goes on
+  bool sweeping_ = false;
+  std::string sweep_resume_;      // where collect_expired goes on
+  sync::position sweep_feed_ = 0; // where the feed's sweep goes on
 };
 
 } // namespace mooring::actors

@@ -125,6 +125,8 @@ void write_sync(page& to, const actors::actor_counters& from) {
              static_cast<double>(from.events_written));
   to.gauge("mooring_commands_waiting", "Commands decided and not yet durable.",
            static_cast<double>(from.commands_waiting));
+  to.gauge("mooring_answers_held_bytes", "Answers to queries that wait until what they show is durable.",
+           static_cast<double>(from.answers_held_bytes));
 }
 
 void write_actors(page& to, const actors::census& who) {

@@ -1,6 +1,8 @@
 #include "cluster/lmdb_storage.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <thread>
 #include <utility>
 
 #include "base/check.hpp"
@@ -10,9 +12,9 @@ namespace {
 
 // Growing doubles at least; more rounds than this only happen when a transaction's size was badly guessed.
 constexpr int growth_rounds_max = 8;
-// While a reader overstays, growing is tried again, each time for environment_options::grow_wait_ms. Giving up would load
-// the shard anew, and that waits for the reader as well.
-constexpr int growth_tries_max = 5;
+// While a reader overstays, growing is tried again and again. Giving up would load the shard anew, and that waits for the
+// reader as well. Between the tries all others may read: nobody of them waits longer than environment_options::grow_wait_ms.
+constexpr std::chrono::milliseconds growth_patience{10'000}, growth_pause{20};
 
 class transaction_writer final : public stable_writer {
  public:
@@ -82,9 +84,12 @@ class lmdb_storage final : public stable_storage {
   }
 
   result<void> grow(std::uint64_t bytes) {
-    for (int tries = 1;; ++tries) {
+    const auto end = std::chrono::steady_clock::now() + growth_patience;
+    for (;;) {
       auto grown = where_->grow(bytes, storage::environment::growth::for_accepted);
-      if (grown || grown.failure().code != error_code::unavailable || tries == growth_tries_max) return grown;
+      if (grown || grown.failure().code != error_code::unavailable || std::chrono::steady_clock::now() >= end)
+        return grown;
+      std::this_thread::sleep_for(growth_pause);
     }
   }
 

@@ -155,7 +155,11 @@ environment::~environment() {
 
 environment_stats environment::stats() {
   environment_stats all;
-  if (auto entered = impl_->enter(); entered) {
+  {
+    std::lock_guard lock(impl_->gate_mutex);
+    all = impl_->measured;
+  }
+  if (impl_->try_enter()) { // the writer may wait for a snapshot of this very thread
     MDB_txn* txn = nullptr;
     if (mdb_txn_begin(impl_->env, nullptr, MDB_RDONLY, &txn) == 0) {
       MDB_envinfo info{};
@@ -169,6 +173,8 @@ environment_stats environment::stats() {
       mdb_txn_abort(txn);
     }
     impl_->leave();
+    std::lock_guard lock(impl_->gate_mutex);
+    impl_->measured = all;
   }
   struct stat file {};
   if (::stat(impl_->data_path().c_str(), &file) == 0)

@@ -16,6 +16,7 @@
 // - park a read transaction as soon as its views are no longer needed; whoever needs longer than a few ms reads
 //   in pages, with a fresh snapshot for each;
 // - a thread that holds a current snapshot does not ask for a second one (it would sit out a whole grow_wait_ms);
+//   stats() it may ask for;
 // - copy_to does not hold growth up: it pins its snapshot and reads through a map of its own.
 //
 // Changes in parts: between hold_view() and release_view() every snapshot that begins shows the state as of
@@ -54,7 +55,7 @@ struct environment_options {
   double disk_reserve_share = 0.05; // … nor below this share of it; the larger of both counts
   unsigned readers_max = 512;
   std::int64_t reader_age_max_ms = 10'000; // an older read transaction is reported as overdue
-  std::int64_t grow_wait_ms = 2'000;       // how long grow() waits for readers to leave
+  std::int64_t grow_wait_ms = 100;         // how long grow() waits for readers to leave, and others for it
   unsigned view_readers = 16; // at a time while a view is held; a further one waits until one is parked
   bool read_only = false;     // for tools that look at a stopped node's files
 };
@@ -159,7 +160,7 @@ class environment {
   // The same into an open descriptor, from the first byte to the last, so a pipe will do; ends early when
   // nobody reads it any more. `name` is for messages.
   result<void> copy_into(int descriptor, const std::string& name);
-  environment_stats stats();
+  environment_stats stats(); // while the map grows: of the file's content, what was known before
   // Frees reader slots of threads and processes that died.
   void check_readers();
   const std::filesystem::path& folder() const;

@@ -59,6 +59,8 @@ struct environment::impl : std::enable_shared_from_this<environment::impl> {
   std::vector<MDB_txn*> view_idle;  // of the held view
   std::vector<MDB_txn*> view_spare; // reset, for the next one
 
+  environment_stats measured; // the last time that stats() could look; the gate's mutex guards it
+
   std::atomic<bool> writing{false};
 
   std::atomic<std::int64_t> room_checked_ms{-1};
@@ -84,6 +86,13 @@ struct environment::impl : std::enable_shared_from_this<environment::impl> {
   result<void> enter() {
     std::unique_lock lock(gate_mutex);
     return enter(lock, [] { return true; });
+  }
+  // False: not now. For whoever must not wait.
+  bool try_enter() {
+    std::lock_guard lock(gate_mutex);
+    if (closing || gate_closed || broken) return false;
+    ++snapshots;
+    return true;
   }
   void leave() {
     std::lock_guard lock(gate_mutex);

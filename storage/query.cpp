@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <limits>
 
 #include "sync/asker.hpp"
 #include "sync/audience.hpp"
@@ -17,16 +18,24 @@ namespace {
 // Counting what a device has not been sent stops here: beyond, the number only says "very many".
 constexpr std::int64_t pending_count_most = 1'000'000;
 
+// What one page may look at.
+struct page_bounds {
+  std::size_t slots;
+  std::size_t old_slots; // that were decided more than old_after_ms ago: their rows may have left all caches
+  std::size_t reserved;  // entities, when the page has one
+};
+constexpr std::int64_t old_after_ms = 60'000;
+
 // The queries that follow the feed.
 class answering_feed {
  public:
   answering_feed(feed_source& store, directory& names, const sync::caller& who, const query_setting& setting,
-                 std::size_t slots_most)
+                 page_bounds most)
       : store_(store)
       , names_(names)
       , who_(who)
       , setting_(setting)
-      , slots_most_(slots_most) {
+      , most_(most) {
     if (const auto user = store.rows().find_user(who.user)) user_ = user->number;
   }
 
@@ -46,9 +55,9 @@ class answering_feed {
                    "the cursor is older than what is kept: read again with since null, then go on from there",
                    "since"};
     const auto wanted = static_cast<std::size_t>(what.first);
-    page.entities.reserve(std::min<std::size_t>(wanted, 1000));
     std::size_t looked_at = 0, bytes = 0;
     store_.scan_feed(page.upto, [&](const feed_slot_view& slot) {
+      if (goes_too_far_back(slot)) return false;
       if (slot.kind == sync::slot_kind::entity && sync::holds(what.domains, slot.in) &&
           sync::may_see(user_, slot.owner)) {
         if (page.entities.size() == wanted || bytes >= sync::page_bytes_max) {
@@ -57,11 +66,12 @@ class answering_feed {
         }
         if (const auto found = store_.view_entity(slot)) {
           bytes += found->data.size();
+          if (page.entities.empty()) page.entities.reserve(std::min<std::size_t>(wanted, most_.reserved));
           page.entities.push_back(resolve(*found));
         }
       }
       page.upto = slot.at;
-      if (++looked_at < slots_most_) return true;
+      if (++looked_at < most_.slots) return true;
       page.has_more = true;
       return false;
     });
@@ -88,6 +98,7 @@ class answering_feed {
     }
     std::size_t looked_at = 0, bytes = 0;
     store_.scan_feed(page.from, [&](const feed_slot_view& slot) {
+      if (goes_too_far_back(slot)) return false;
       if (sync::is_meant_for(slot, user_, device.number)) {
         if (page.events.size() == static_cast<std::size_t>(what.first) || bytes >= sync::page_bytes_max) {
           page.has_more = true;
@@ -96,13 +107,16 @@ class answering_feed {
         if (auto event = event_of(slot, device.number, bytes)) page.events.push_back(std::move(*event));
       }
       page.upto = slot.at;
-      if (++looked_at < slots_most_) return true;
+      if (++looked_at < most_.slots) return true;
       page.has_more = true;
       return false;
     });
     if (!page.has_more) page.upto = std::max(page.upto, head);
     return sync::query_answer{std::move(page)};
   }
+
+  // The answer is none: it would have had more old slots than it may.
+  bool went_too_far_back() const { return old_slots_ > most_.old_slots; }
 
  protected:
   sync::entity_answer resolve(const entity_view& from) {
@@ -134,6 +148,11 @@ class answering_feed {
   }
 
  private:
+  bool goes_too_far_back(const feed_slot_view& slot) {
+    if (setting_.now - slot.decided_at > old_after_ms) ++old_slots_;
+    return went_too_far_back();
+  }
+
   // What stands at a place of the feed, for this device; adds its size to `bytes`. Nothing: it is another
   // device's.
   std::optional<sync::feed_event> event_of(const feed_slot_view& slot, sync::device_number device,
@@ -175,14 +194,16 @@ class answering_feed {
   sync::user_number user_ = 0; // 0: nobody the store knows; sees what is shared
 
  private:
-  std::size_t slots_most_; // that a page looks at
+  page_bounds most_;
+  std::size_t old_slots_ = 0;
 };
 
 // All of them.
 class answering : public answering_feed {
  public:
   answering(tenant_store& store, directory& names, const sync::caller& who, const query_setting& setting)
-      : answering_feed(store, names, who, setting, sync::slots_per_page_max)
+      : answering_feed(store, names, who, setting,
+                       {sync::slots_per_page_max, std::numeric_limits<std::size_t>::max(), 1'000})
       , store_(store) {}
 
   using answering_feed::operator();
@@ -403,9 +424,10 @@ std::optional<result<sync::query_answer>> answer_near_head(pending_store& store,
     if (!from || head - std::min(head, *from) > positions_near_head) return std::nullopt;
   }
   if (auto usable = check_token(store.rows(), who); !usable) return usable.failure();
-  answering_feed answering(store, names, who, setting, slots_near_head);
+  answering_feed answering(store, names, who, setting, {slots_near_head, old_slots_near_head, 64});
   auto answer = entity ? answering(*entity) : changes ? answering(*changes) : answering(*feed);
   if (const auto damage = store.failure()) return *damage;
+  if (answering.went_too_far_back()) return std::nullopt;
   return answer;
 }
 

@@ -29,13 +29,14 @@ result<sync::query_answer> answer_query(tenant_store& store, directory& names, c
                                         const sync::query& what, const query_setting& setting);
 
 // The same over what is decided and not stored yet, for queries that need little of it: an entity, and the feed near its
-// head. Nothing: it is another query, or goes far back. A page looks at no more than slots_near_head of the feed and may
-// end early with has_more.
+// head. Nothing: it is another query, or goes far back, by positions or by age. A page looks at no more than slots_near_head
+// of the feed and may end early with has_more.
 std::optional<result<sync::query_answer>> answer_near_head(pending_store& store, directory& names,
                                                            const sync::caller& who, const sync::query& what,
                                                            const query_setting& setting);
 inline constexpr std::size_t slots_near_head = 1'024;
-// Near enough: what was written lately is in memory.
+// Near enough: what was written lately is in memory. Slots that are a minute old may be on the disk, a read for each.
 inline constexpr sync::position positions_near_head = 4'096;
+inline constexpr std::size_t old_slots_near_head = 64;
 
 } // namespace mooring::storage

@@ -60,6 +60,9 @@ class overlay final : public store {
                                                  std::string_view operation_id) override;
   std::optional<feed_row> find_feed_row(position at) override;
 
+  // True when a pending batch writes or removes the row that this write is about. REQUIRES: no feed row.
+  bool is_pending(const write& one) const { return find(key_of(one)) != nullptr; }
+
   // For readers, of what is pending only, without a copy. Nothing: no pending batch says anything of the row; null: it was
   // removed. Valid until the overlay changes.
   std::optional<const entity*> pending_entity(domain in, user_number owner, std::string_view id) const;

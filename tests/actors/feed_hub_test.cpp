@@ -53,7 +53,100 @@ actors::feed_batch_ptr change_of(sync::device device) {
   return out;
 }
 
+// An event that the user may see, at each of these positions.
+actors::feed_batch_ptr batch_of(sync::position from, sync::position upto, sync::user_number user) {
+  auto out = std::make_shared<actors::feed_batch>();
+  out->tenant = "acme";
+  out->from = from;
+  out->upto = upto;
+  for (auto at = from + 1; at <= upto; ++at) {
+    auto& event = out->events.emplace_back();
+    event.slot.at = at;
+    event.slot.owner = user;
+    event.slot.id = "e" + std::to_string(at);
+    event.what = sync::entity_answer{};
+  }
+  return out;
+}
+
+sync::query_answer page_of(sync::position from, sync::position upto, sync::user_number user, bool has_more) {
+  sync::feed_page page;
+  page.viewer = user;
+  page.device = user;
+  page.from = from;
+  page.upto = upto;
+  page.has_more = has_more;
+  return page;
+}
+
+// One subscription of a user, which has caught up to a position, and what it was sent since.
+struct listener {
+  listener(actors::feed_hub& hub, const std::string& device) {
+    api::origin from;
+    from.who.tenant = "acme";
+    source = hub.open(from, device, std::nullopt, std::make_shared<plain_writer>());
+    source->start(sink);
+  }
+  remembering sink;
+  std::shared_ptr<net::event_source> source;
+};
+
 } // namespace
+
+TEST_CASE("when something was not told, everybody reads on from the tables, also when nothing follows") {
+  slow_reading reading;
+  actors::surroundings around;
+  actors::feed_hub hub(reading, around);
+  listener one(hub, "phone");
+  REQUIRE(reading.asked.size() == 1);
+  reading.asked[0](page_of(0, 7, 2, false));
+  REQUIRE(one.sink.bodies.size() == 1); // it has caught up
+  SUBCASE("the batch behind the gap brings an event") {
+    CHECK(hub.moved(batch_of(8, 9, 2)));
+  }
+  SUBCASE("nobody knows what was missed") {
+    CHECK(hub.moved(batch_of(8, 8, 2)));
+  }
+  REQUIRE(reading.asked.size() == 2);
+  CHECK(one.sink.bodies.size() == 1);
+  reading.asked[1](page_of(7, 9, 2, false));
+  CHECK(hub.moved(batch_of(9, 10, 2)));
+  CHECK(one.sink.bodies.size() == 2);
+  CHECK(reading.asked.size() == 2);
+}
+
+TEST_CASE("what a page had, but the tail has not, is never left out by who reads on from the tail") {
+  constexpr sync::position tail_batches = 1'024; // of feed_hub.cpp
+  slow_reading reading;
+  actors::surroundings around;
+  actors::feed_hub hub(reading, around);
+  listener quick(hub, "phone"), slow(hub, "tablet");
+  REQUIRE(reading.asked.size() == 2);
+  reading.asked[0](page_of(0, 10, 2, false)); // a page may be ahead of what is told
+  // These come late. The first is kept in spite of that, for the device that it names.
+  auto late = std::make_shared<actors::feed_batch>(*batch_of(7, 8, 2));
+  late->devices.emplace_back().id = "another";
+  CHECK(hub.moved(late));
+  CHECK(hub.moved(batch_of(8, 9, 2)));
+  CHECK(hub.moved(batch_of(9, 10, 2)));
+  for (sync::position at = 10; at < 10 + tail_batches; ++at) CHECK(hub.moved(batch_of(at, at + 1, 2)));
+  // Now the tail begins behind 10. Who stands at 8 needs 9 and 10 from the tables.
+  reading.asked[1](page_of(0, 8, 3, true));
+  CHECK(reading.asked.size() == 3);
+  CHECK(slow.sink.bodies.empty());
+}
+
+TEST_CASE(
+    "a tenant hears when nobody listens to it any more, also when that was said while it could not hear") {
+  slow_reading reading;
+  actors::surroundings around;
+  actors::feed_hub hub(reading, around);
+  CHECK_FALSE(hub.moved(batch_of(0, 1, 2)));
+  listener one(hub, "phone");
+  CHECK(hub.moved(batch_of(1, 2, 2)));
+  one.source.reset();
+  CHECK_FALSE(hub.moved(batch_of(2, 3, 2)));
+}
 
 TEST_CASE("a device that is deactivated while its first page is read does not get to listen") {
   slow_reading reading;

@@ -249,6 +249,30 @@ TEST_CASE("a reader that overstays delays growth and never deadlocks it") {
   CHECK(env->stats().readers_overdue == 0);
 }
 
+TEST_CASE(
+    "a thread with a snapshot asks for figures while the map wants to grow, and nobody waits for the other") {
+  scratch_folder folder;
+  auto options = options_for(folder.path());
+  options.grow_wait_ms = 5'000;
+  const auto env = good(environment::open(options));
+  put_row(*env, "key", "value");
+  const auto before = env->stats();
+  auto reading = good(env->begin_read());
+  std::atomic<bool> grown{false};
+  std::thread writer([&] {
+    good(env->grow(1));
+    grown = true;
+  });
+  std::this_thread::sleep_for(50ms);
+  const auto meanwhile = env->stats();
+  CHECK_FALSE(grown);
+  CHECK(meanwhile.entries == 1);
+  CHECK(meanwhile.map_bytes == before.map_bytes);
+  reading.park();
+  writer.join();
+  CHECK(env->stats().map_bytes > before.map_bytes);
+}
+
 TEST_CASE("the disk's reserve is respected") {
   scratch_folder folder;
   auto options = options_for(folder.path());
