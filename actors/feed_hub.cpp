@@ -21,6 +21,8 @@ constexpr std::size_t tails_bytes_max = 32u << 20;
 constexpr std::size_t tail_bytes_max = 1u << 20;
 constexpr std::size_t tail_bytes_min = 16u << 10;
 constexpr std::size_t tail_batches_max = 1'024;
+// Of one user: each keeps its document, and what it was asked for.
+constexpr std::size_t subscriptions_per_user_max = 1'000;
 // Pages in memory at a time, on one network thread; each is at most sync::page_bytes_max and a slot.
 constexpr std::size_t pages_max = 16;
 
@@ -81,6 +83,7 @@ struct feed_hub::topic {
   sync::position head = 0;
   std::unordered_map<std::string, sync::position> newest; // of what is in the tail
   std::vector<subscription_ptr> all;
+  std::unordered_map<std::string, std::size_t> of_user;                         // how many of them
   std::unordered_multimap<std::string_view, subscription*> of_device;           // all, by device_id
   std::unordered_map<sync::user_number, std::vector<subscription_ptr>> present; // live and held ones, by user
   std::unordered_map<sync::user_number, sync::push_budget> budgets;
@@ -155,6 +158,7 @@ void feed_hub::topic::is_away(const subscription_ptr& one) {
 void feed_hub::topic::add(const subscription_ptr& one) {
   one->place = all.size();
   all.push_back(one);
+  ++of_user[one->from.who.user];
   of_device.emplace(one->device_id, one.get());
 }
 
@@ -166,6 +170,8 @@ void feed_hub::topic::forget(const subscription_ptr& one) {
   all.back()->place = one->place;
   std::swap(all[one->place], all.back());
   all.pop_back();
+  const auto counted = of_user.find(one->from.who.user);
+  if (--counted->second == 0) of_user.erase(counted);
 }
 
 sync::push_budget& feed_hub::topic::budget_of(sync::user_number user, std::int64_t now_us) {
@@ -208,6 +214,13 @@ feed_hub::~feed_hub() {
       one->is = subscription::state::ended;
       one->hub = nullptr;
     }
+}
+
+bool feed_hub::has_room_for(const api::origin& from) const {
+  const auto in = topics_.find(from.who.tenant);
+  if (in == topics_.end()) return true;
+  const auto counted = in->second->of_user.find(from.who.user);
+  return counted == in->second->of_user.end() || counted->second < subscriptions_per_user_max;
 }
 
 std::shared_ptr<net::event_source> feed_hub::open(const api::origin& from, std::string device_id,

@@ -65,6 +65,8 @@ class feed_hub {
   feed_hub(const feed_hub&) = delete;
   feed_hub& operator=(const feed_hub&) = delete;
 
+  // False: its user has as many subscriptions here as one may have.
+  bool has_room_for(const api::origin& from) const;
   // A new subscription; it begins with net::event_source::start. `after` nothing: from the device's acknowledged position.
   // Whether the device may is found by the first page; a failure ends the operation with its error.
   std::shared_ptr<net::event_source> open(const api::origin& from, std::string device_id,

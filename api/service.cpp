@@ -69,16 +69,27 @@ struct answerer {
   }
 };
 
+sync::rate_limits where_limited(const service_options& options) {
+  auto out = options.new_documents;
+  if (options.rates.per_user.off()) out.per_user = {};
+  if (options.rates.per_tenant.off()) out.per_tenant = {};
+  if (options.rates.per_address.off()) out.per_address = {};
+  return out;
+}
+
 } // namespace
 
 struct service::parts {
   explicit parts(service_options given)
       : options(std::move(given))
       , limiter(options.rates)
+      , new_documents(where_limited(options))
       , schema(build()) {}
 
   graphql::bindings bind();
   std::optional<error> admit(const graphql::admission& what);
+  std::optional<error> admit_new(std::size_t document_bytes, request_context& at);
+  std::optional<error> take(rate_limiter& from, request_context& at, double cost);
 
   template<class T>
   void root(graphql::bindings& to, std::string_view type, std::string_view field,
@@ -142,6 +153,7 @@ struct service::parts {
 
   service_options options;
   rate_limiter limiter;
+  rate_limiter new_documents;
   std::atomic<std::uint64_t> refused_for_rate{0};
   std::unique_ptr<const graphql::schema> schema;
   std::vector<std::unique_ptr<field_outcomes>> outcomes;
@@ -393,8 +405,20 @@ std::optional<error> service::parts::admit(const graphql::admission& what) {
   double cost = 0;
   for (const auto field : what.root_fields)
     cost += mutates ? sync::weight_of_mutation(field) : sync::weight_of_query;
+  return take(limiter, at, cost);
+}
+
+// Parsing and validating what nobody sent lately costs most of all, also when it turns out not to be valid.
+std::optional<error> service::parts::admit_new(std::size_t document_bytes, request_context& at) {
+  constexpr std::size_t least = 256;
+  return take(
+      new_documents, at,
+      static_cast<double>(std::clamp<std::size_t>(document_bytes, least, options.document_bytes_max)));
+}
+
+std::optional<error> service::parts::take(rate_limiter& from, request_context& at, double cost) {
   const auto retry_after_ms =
-      limiter.take(at.from.who.tenant, at.from.who.user, at.address, cost, options.time->monotonic_us());
+      from.take(at.from.who.tenant, at.from.who.user, at.address, cost, options.time->monotonic_us());
   if (!retry_after_ms) return std::nullopt;
   refused_for_rate.fetch_add(1, std::memory_order_relaxed);
   return error{
@@ -410,6 +434,9 @@ service::service(service_options options)
 
   graphql::engine_options engine;
   engine.admit = [at = parts_.get()](const graphql::admission& what) { return at->admit(what); };
+  engine.admit_new = [at = parts_.get()](std::size_t document_bytes, void* context) {
+    return at->admit_new(document_bytes, *static_cast<request_context*>(context));
+  };
   engine.scalars = {{"DateTime", graphql::custom_scalar::opaque_string},
                     {"Cursor", graphql::custom_scalar::opaque_string},
                     {"JSON", graphql::custom_scalar::json_any_depth}};

@@ -29,7 +29,10 @@ struct service_options {
   graphql::document_limits limits;
   std::size_t document_bytes_max = 64 * 1024;
   std::size_t documents_cached_max = 1024;
-  sync::rate_limits rates;   // a rate of 0 switches one off
+  sync::rate_limits rates; // a rate of 0 switches one off, and the one of new documents with it
+  // Bytes of documents that are not in the cache. Apps have a few dozen, each of which is new once.
+  sync::rate_limits new_documents{
+      {64 * 1024, 512 * 1024}, {1024 * 1024, 8 * 1024 * 1024}, {1024 * 1024, 8 * 1024 * 1024}};
   sync::rule_settings rules; // for serverInfo.limits
   const clock* time = &system_clock();
 };

@@ -10,6 +10,8 @@
 
 #include <simdjson.h>
 
+#include "base/json_repair.hpp"
+
 namespace mooring {
 
 // A json_value is the same two words as a simdjson element: the document (with its tape) and an index on the tape.
@@ -152,6 +154,23 @@ json_value json_value::find(std::string_view name) const {
 
 struct json_parser::impl {
   simdjson::dom::parser parser;
+  int small_in_a_row = 0;
+
+  simdjson::error_code parse(const char* text, std::size_t length) {
+    if (parser.max_depth() != static_cast<std::size_t>(depth_max) || parser.capacity() < length)
+      if (const auto failed = parser.allocate(std::max(parser.capacity(), length), depth_max)) return failed;
+    return parser.parse(reinterpret_cast<const std::uint8_t*>(text), length, false).error();
+  }
+
+  // Twelve bytes for each of the largest text so far are not kept for ever.
+  void shrink_for(std::size_t length) {
+    constexpr std::size_t large = 1u << 20;
+    constexpr int patience = 64;
+    if (length > large)
+      small_in_a_row = 0;
+    else if (parser.capacity() > large && ++small_in_a_row > patience)
+      parser = simdjson::dom::parser();
+  }
 };
 
 json_parser::json_parser()
@@ -167,7 +186,7 @@ error to_error(simdjson::error_code code) {
   case simdjson::DEPTH_ERROR: return {error_code::bad_user_input, "the JSON is nested too deep"};
   case simdjson::UTF8_ERROR: return {error_code::bad_user_input, "the JSON is not valid UTF-8"};
   case simdjson::NUMBER_ERROR:
-    return {error_code::bad_user_input, "the JSON holds a malformed number or one beyond 64 bits"};
+    return {error_code::bad_user_input, "the JSON holds a malformed number or one beyond a double"};
   case simdjson::MEMALLOC: return {error_code::unavailable, "out of memory"};
   case simdjson::CAPACITY: return {error_code::payload_too_large, "the JSON is too large"};
   default: return {error_code::bad_user_input, "malformed JSON"};
@@ -177,14 +196,17 @@ error to_error(simdjson::error_code code) {
 } // namespace
 
 result<json_value> json_parser::parse_padded(const char* text, std::size_t length) {
-  auto& parser = impl_->parser;
-  if (parser.max_depth() != static_cast<std::size_t>(depth_max) || parser.capacity() < length) {
-    const auto capacity = parser.capacity() < length ? length : parser.capacity();
-    if (const auto failed = parser.allocate(capacity, depth_max)) return to_error(failed);
+  impl_->shrink_for(length);
+  auto code = impl_->parse(text, length);
+  if (code == simdjson::STRING_ERROR || code == simdjson::NUMBER_ERROR) {
+    if (auto again = repaired_json({text, length})) {
+      const auto bytes = again->size();
+      again->append(json_padding, ' ');
+      code = impl_->parse(again->data(), bytes);
+    }
   }
-  const auto parsed = parser.parse(reinterpret_cast<const std::uint8_t*>(text), length, false);
-  if (parsed.error() != simdjson::SUCCESS) return to_error(parsed.error());
-  const auto words = to_raw(parsed.value_unsafe());
+  if (code != simdjson::SUCCESS) return to_error(code);
+  const auto words = to_raw(impl_->parser.doc.root());
   return make_json_value(words.tape, words.index);
 }
 

@@ -85,12 +85,16 @@ class json_parser {
   json_parser& operator=(json_parser&&) noexcept;
 
   // Parses text that is followed by at least json_padding readable bytes. bad_user_input when it is not JSON, is
-  // nested deeper than `depth_max` (64), holds invalid UTF-8 or a number beyond 64 bits.
+  // nested deeper than `depth_max`, holds invalid UTF-8 or a number that no double reaches.
+  //
+  // What JSON's grammar allows and every JavaScript client may send is taken: an escape of half a surrogate pair is
+  // U+FFFD, an integer of up to 21 digits beyond 64 bits is a double. Such texts cost a second parse.
   result<json_value> parse_padded(const char* text, std::size_t length);
   // The same for any text; copies it first.
   result<json_value> parse(std::string_view text);
 
-  static constexpr int depth_max = 64;
+  static constexpr int depth_max =
+      1'024; // documents may have 32: more is the fault of one item, not of the message
 
  private:
   struct impl;

@@ -59,7 +59,7 @@ struct engine::parts {
   std::atomic<std::uint64_t> misses{0};
   std::atomic<std::uint64_t> refusals{0};
 
-  prepare_outcome find_or_prepare(std::string_view text, std::string_view operation_name) {
+  prepare_outcome find_or_prepare(std::string_view text, std::string_view operation_name, void* context) {
     auto key = hash64(text, seed);
     if (!operation_name.empty()) key = hash64(operation_name, key);
     auto found = prepared.find(key);
@@ -68,6 +68,9 @@ struct engine::parts {
       return {std::move(found), {}};
     }
     misses.fetch_add(1, std::memory_order_relaxed);
+    if (options.admit_new)
+      if (auto why = options.admit_new(text.size(), context))
+        return {.document = nullptr, .errors = {}, .not_admitted = std::move(why)};
     auto made = prepare(bound, types, text, operation_name, preparing);
     if (!made.document)
       refusals.fetch_add(1, std::memory_order_relaxed);
@@ -84,7 +87,10 @@ engine::~engine() = default;
 void engine::execute(const request& what, response_handler done) const {
   using finding = persisted_queries::finding;
   auto& in = *parts_;
-  auto asked = in.persisted.look_up(what.query, what.extensions);
+  // A text that is too long to be prepared is not worth its hash.
+  auto asked = what.query.size() <= in.options.parse.source_bytes_max
+                   ? in.persisted.look_up(what.query, what.extensions)
+                   : persisted_queries::outcome{finding::not_asked, what.query, nullptr, {}};
   switch (asked.what) {
   case finding::not_asked:
     if (what.query.empty()) {
@@ -116,7 +122,11 @@ void engine::execute(const request& what, response_handler done) const {
     return;
   }
 
-  auto prepared = in.find_or_prepare(asked.text, what.operation_name);
+  auto prepared = in.find_or_prepare(asked.text, what.operation_name, what.context.get());
+  if (prepared.not_admitted) {
+    done(refused(*prepared.not_admitted, what.request_id));
+    return;
+  }
   if (!prepared.document) {
     done(refused(prepared.errors, what.request_id));
     return;

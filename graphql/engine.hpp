@@ -41,9 +41,12 @@ struct admission {
 };
 // An error refuses the request before anything is coerced or run.
 using admit_hook = std::function<std::optional<error>(const admission&)>;
+// The same before a document that is not in the cache is parsed and validated, which costs most of all.
+using admit_new_hook = std::function<std::optional<error>(std::size_t document_bytes, void* context)>;
 
 struct engine_options {
   admit_hook admit;                                           // none: everything is admitted
+  admit_new_hook admit_new;                                   // likewise
   std::vector<std::pair<std::string, custom_scalar>> scalars; // by name
   bool introspection = true;                                  // false: __schema and __type are refused
   parse_options parse = {};
@@ -55,7 +58,7 @@ struct engine_options {
   std::size_t prepared_bytes_max = 64 * 1024 * 1024;
   // A subscription keeps its document for as long as it lasts: a larger one (prepared_document::bytes) is
   // refused.
-  std::size_t subscribed_bytes_max = 512 * 1024;
+  std::size_t subscribed_bytes_max = 128 * 1024;
   // Automatic persisted queries: texts by their SHA-256. `persisted_max` 0 switches them off.
   std::size_t persisted_max = 4096;
   std::size_t persisted_bytes_max = 16 * 1024 * 1024;

@@ -2,26 +2,7 @@
 
 #include <algorithm>
 
-#include <openssl/evp.h>
-
-#include "base/check.hpp"
-
 namespace mooring::graphql {
-
-std::string sha256_hex(std::string_view text) {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int bytes = 0;
-  const auto done = EVP_Digest(text.data(), text.size(), digest, &bytes, EVP_sha256(), nullptr);
-  MOORING_CHECK(done == 1 && bytes == 32, "OpenSSL computes SHA-256");
-  constexpr char digits[] = "0123456789abcdef";
-  std::string out;
-  out.reserve(64);
-  for (unsigned int i = 0; i < bytes; ++i) {
-    out.push_back(digits[digest[i] >> 4]);
-    out.push_back(digits[digest[i] & 15]);
-  }
-  return out;
-}
 
 persisted_queries::outcome persisted_queries::look_up(std::string_view query, const json_value& extensions) {
   const outcome plain{finding::not_asked, query, nullptr, {}};

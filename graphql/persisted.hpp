@@ -14,11 +14,9 @@
 
 #include "base/json.hpp"
 #include "graphql/bounded_cache.hpp"
+#include "graphql/sha256.hpp"
 
 namespace mooring::graphql {
-
-// 64 lowercase hexadecimal digits.
-std::string sha256_hex(std::string_view text);
 
 class persisted_queries {
  public:

@@ -76,6 +76,7 @@ class prepared_document {
 struct prepare_outcome {
   std::shared_ptr<const prepared_document> document;
   std::vector<document_error> errors;
+  std::optional<error> not_admitted = {}; // it was not even tried
 };
 
 // `operation_name` empty: the only operation. The bindings and tables outlive the document.

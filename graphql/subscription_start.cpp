@@ -10,6 +10,7 @@
 #include "graphql/error_json.hpp"
 #include "graphql/operation_start.hpp"
 #include "graphql/responses.hpp"
+#include "graphql/sha256.hpp"
 
 namespace mooring::graphql {
 
@@ -67,7 +68,8 @@ class subscription_writer final : public event_writer {
   void settle(const input_types& types, operation_start&& begun) {
     plan_ = begun.plan;
     plan_owner_ = std::move(begun.plan_owner);
-    const auto text = hash128(document_->source());
+    // Whoever could write a document of the same shape would decide what others are sent.
+    const auto text = sha256_128(document_->source());
     std::string seen;
     append_number(seen, text.low);
     append_number(seen, text.high);
@@ -77,7 +79,7 @@ class subscription_writer final : public event_writer {
       arguments_.resize(plan_->argument_slots);
       for (const auto& selection : root().selections) coerce(types, begun.scope, selection.fields, seen);
     }
-    shape_ = hash128(seen);
+    shape_ = sha256_128(seen);
   }
 
   // Where the variables live when fields below the root take some.

@@ -1,6 +1,8 @@
 #include "net/http_negotiation.hpp"
 
+#include <array>
 #include <charconv>
+#include <tuple>
 
 #include "base/json_writer.hpp"
 #include "net/text.hpp"
@@ -103,30 +105,41 @@ std::string_view content_type_of(answer_media media) {
 
 std::optional<answer_media> choose_media(std::string_view accept) {
   if (trimmed(accept).empty()) return answer_media::json;
-  std::optional<answer_media> best;
-  int best_quality = 0;
-  int best_precision = -1;
+  // For each type the most precise element that names it counts (RFC 9110, 12.5.1).
+  struct standing {
+    answer_media media;
+    std::string_view name;
+    int precision = -1;
+    int quality = 0;
+    int place = 0;
+  };
+  std::array<standing, 2> all = {{{answer_media::json, "application/json"},
+                                  {answer_media::graphql_response, "application/graphql-response+json"}}};
+  int place = 0;
   for_each_part(accept, ',', [&](std::string_view element) {
     const auto wanted = read_preference(element);
-    if (wanted.quality == 0 || !wanted.charset_is_utf8) return;
-    answer_media media = answer_media::json;
-    int precision = 0;
-    if (equal_ignoring_case(wanted.name, "application/graphql-response+json"))
-      media = answer_media::graphql_response, precision = 2;
-    else if (equal_ignoring_case(wanted.name, "application/json"))
-      precision = 2;
-    else if (equal_ignoring_case(wanted.name, "application/*"))
-      precision = 1;
-    else if (!equal_ignoring_case(wanted.name, "*/*"))
-      return;
-    // The client's quality decides, then the more precise name, then its order.
-    if (wanted.quality > best_quality || (wanted.quality == best_quality && precision > best_precision)) {
-      best = media;
-      best_quality = wanted.quality;
-      best_precision = precision;
+    ++place;
+    for (auto& one : all) {
+      const int precision = equal_ignoring_case(wanted.name, one.name)          ? 2
+                            : equal_ignoring_case(wanted.name, "application/*") ? 1
+                            : wanted.name == "*/*"                              ? 0
+                                                                                : -1;
+      if (precision > one.precision) {
+        one.precision = precision;
+        one.quality = wanted.charset_is_utf8 ? wanted.quality : 0;
+        one.place = place;
+      }
     }
   });
-  return best;
+  // The client's quality decides between them, then the more precise name, then its order, then what all understand.
+  const standing* best = nullptr;
+  for (const auto& one : all) {
+    if (one.quality == 0) continue;
+    const auto rank = [](const standing& of) { return std::tuple(of.quality, of.precision, -of.place); };
+    if (best == nullptr || rank(one) > rank(*best)) best = &one;
+  }
+  if (best == nullptr) return std::nullopt;
+  return best->media;
 }
 
 bool is_json_content(std::string_view content_type) {

@@ -152,17 +152,19 @@ void http_session::dispatch_graphql() {
         "Access-Control-Allow-Headers: authorization, content-type, content-encoding, accept, *\r\n"
         "Access-Control-Max-Age: 86400\r\n");
   }
-  const auto media = choose_media(header(http::field::accept));
+  const auto media = choose_media(header_list(http::field::accept));
   if (method != http::verb::get && method != http::verb::post)
     return refuse(405, error_code::bad_user_input, "only GET and POST", "Allow: GET, POST, OPTIONS\r\n");
   if (!media)
     return refuse(406, error_code::bad_user_input,
                   "an answer is application/graphql-response+json or application/json");
   media_ = *media;
-  if (!token_fault_.empty() && !header(http::field::authorization).empty()) {
-    thread_.counters().refused_tokens.add();
+  if (!who_) { // before its body costs anything
+    const bool sent = !header(http::field::authorization).empty();
+    if (sent) thread_.counters().refused_tokens.add();
     return refuse(401, error_code::unauthenticated, token_fault_,
-                  "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n");
+                  sent ? "WWW-Authenticate: Bearer error=\"invalid_token\"\r\n"
+                       : "WWW-Authenticate: Bearer\r\n");
   }
 
   graphql_request request;
@@ -214,6 +216,10 @@ bool http_session::prepare_post(graphql_request& request) {
     return false;
   }
   const auto parameters = request_parameters_of(*parsed);
+  if (parameters && parameters->query.empty() && !parameters->is_persisted) {
+    refuse(400, error_code::bad_user_input, "the parameter 'query' is missing");
+    return false;
+  }
   if (!parameters) {
     refuse(400, error_code::bad_user_input, parameters.failure().message);
     return false;

@@ -106,6 +106,11 @@ bool http_session::parse_headers() {
   if (failure == http::error::need_more) {
     return false;
   }
+  if (failure) { // what is kept of the request before is none of this one's
+    request_id_ = thread_.next_request_id();
+    is_head_ = wants_gzip_ = false;
+    media_ = answer_media::json;
+  }
   if (failure == http::error::header_limit) {
     refuse_and_close(431, error_code::payload_too_large, "the headers are too large");
     return false;
@@ -125,14 +130,22 @@ std::string_view http_session::header(http::field name) const {
   return at == fields.end() ? std::string_view{} : view(at->value());
 }
 
-std::optional<ip_address> http_session::forwarded_client_of_request() const {
-  const auto [first, last] = parser_->get().equal_range("X-Forwarded-For");
+// Of all its lines, as one (RFC 9110, 5.3).
+std::string http_session::header_list(http::field name) const {
+  return header_list(view(http::to_string(name)));
+}
+std::string http_session::header_list(std::string_view name) const {
+  const auto [first, last] = parser_->get().equal_range({name.data(), name.size()});
   std::string joined;
   for (auto at = first; at != last; ++at) {
     if (!joined.empty()) joined += ',';
     joined += view(at->value());
   }
-  return forwarded_client(thread_.options().trusted_proxies, joined);
+  return joined;
+}
+
+std::optional<ip_address> http_session::forwarded_client_of_request() const {
+  return forwarded_client(thread_.options().trusted_proxies, header_list("X-Forwarded-For"));
 }
 
 void http_session::on_headers() {
@@ -142,7 +155,7 @@ void http_session::on_headers() {
   keep_alive_ = request.keep_alive() && !thread_.is_stopping();
   is_http_1_0_ = request.version() < 11;
   is_head_ = request.method() == http::verb::head;
-  wants_gzip_ = accepts_gzip(header(http::field::accept_encoding));
+  wants_gzip_ = accepts_gzip(header_list(http::field::accept_encoding));
   media_ = answer_media::json;
   who_.reset();
   token_fault_.clear();
@@ -172,7 +185,10 @@ void http_session::on_headers() {
   const bool needs_token = target_ == "/graphql" || target_ == "/backup";
   if (needs_token && !check_token() && body_bytes_ > refused_body_bytes_max)
     return refuse_and_close(401, error_code::unauthenticated, token_fault_, "WWW-Authenticate: Bearer\r\n");
-  if (target_ == "/graphql" && boost::beast::websocket::is_upgrade(request)) return on_upgrade();
+  if (target_ == "/graphql" && boost::beast::websocket::is_upgrade(request)) {
+    if (body_bytes_ != 0) return refuse_and_close(400, error_code::bad_user_input, "an upgrade has no body");
+    return on_upgrade();
+  }
 
   if (const auto expect = header(http::field::expect); !expect.empty()) {
     if (!equal_ignoring_case(expect, "100-continue"))

@@ -85,7 +85,9 @@ class http_session final : public session {
   bool prepare_get(graphql_request& request);
   bool check_token();
 
-  std::string_view header(http::field name) const;
+  std::string_view header(http::field name) const; // its first line
+  std::string header_list(http::field name) const;
+  std::string header_list(std::string_view name) const;
   std::optional<ip_address> forwarded_client_of_request() const;
   void refuse(unsigned status, error_code code, std::string_view message,
               std::string_view extra_headers = {});

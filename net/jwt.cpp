@@ -245,6 +245,18 @@ const jwt_verifier::loaded_key* jwt_verifier::key_for(std::optional<std::string_
   return nullptr;
 }
 
+namespace {
+
+// RFC 7515, 4 and RFC 7519, 4: whoever takes the first and whoever takes the last would see different tokens.
+bool repeats_a_member(const json_value& object) {
+  std::vector<std::string_view> names;
+  object.for_each_member([&](std::string_view name, const json_value&) { names.push_back(name); });
+  std::sort(names.begin(), names.end());
+  return std::adjacent_find(names.begin(), names.end()) != names.end();
+}
+
+} // namespace
+
 result<identity> jwt_verifier::verify(std::string_view token, instant now) const {
   if (token.empty()) return refused("the token is empty");
   if (token.size() > token_bytes_max) return refused("the token is longer than 4096 bytes");
@@ -264,6 +276,7 @@ result<identity> jwt_verifier::verify(std::string_view token, instant now) const
     const auto header = parser.parse(*header_text);
     if (!header || header->kind() != json_kind::object)
       return refused("the token's header is not a JSON object");
+    if (repeats_a_member(*header)) return refused("the token's header has a member twice");
     const auto algorithm = header->find("alg");
     if (algorithm.absent() || algorithm.kind() != json_kind::string)
       return refused("the token's header has no `alg` that is a string");
@@ -305,6 +318,7 @@ result<identity> jwt_verifier::verify(std::string_view token, instant now) const
   const auto claims = parser.parse(*claims_text);
   if (!claims || claims->kind() != json_kind::object)
     return refused("the token's claims are not a JSON object");
+  if (repeats_a_member(*claims)) return refused("the token has a claim twice");
   const auto expires = instant_of(claims->find("exp"));
   if (!expires) return refused("the token's claim `exp` is missing or is not a time");
   if (now >= *expires + options_.expiry_leeway_ms) return refused("the token has expired");

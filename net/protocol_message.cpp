@@ -56,11 +56,10 @@ result<request_parameters> request_parameters_of(const json_value& request) {
   }
   if (!is_object_or_null(out.variables)) return invalid("the parameter 'variables' is not an object");
   if (!is_object_or_null(out.extensions)) return invalid("the parameter 'extensions' is not an object");
-  if (out.query.empty()) {
-    const bool is_persisted = !out.extensions.absent() && out.extensions.kind() == json_kind::object &&
-                              !out.extensions.find("persistedQuery").absent();
-    if (!is_persisted) return invalid("the parameter 'query' is missing");
-  }
+  out.is_persisted = !out.extensions.absent() && out.extensions.kind() == json_kind::object &&
+                     !out.extensions.find("persistedQuery").absent();
+  if ((query.absent() || query.kind() == json_kind::null) && !out.is_persisted)
+    return invalid("the parameter 'query' is missing");
   return out;
 }
 

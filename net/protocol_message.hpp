@@ -46,9 +46,10 @@ inline constexpr std::size_t operation_id_bytes_max = 256;
 result<client_message> parse_client_message(json_parser& parser, const char* text, std::size_t length);
 
 // The parameters of a request in any transport: an object with query, operationName, variables, extensions.
-// `query` may be missing only when the extensions name a persisted query.
+// `query` may be missing only when the extensions name a persisted query; it may be empty.
 struct request_parameters {
   std::string_view query;
+  bool is_persisted = false; // the extensions name a persisted query
   std::string_view operation_name;
   json_value variables;
   json_value extensions;

@@ -42,11 +42,10 @@ websocket_session::websocket_session(network_thread& thread, connection parts,
 }
 
 void websocket_session::accept(upgrade_request request, std::string_view leftover) {
-  const auto offered = request.find(beast::http::field::sec_websocket_protocol);
-  if (offered != request.end()) {
+  const auto [first, last] = request.equal_range(beast::http::field::sec_websocket_protocol);
+  for (auto offered = first; offered != last; ++offered)
     for (const auto& name : beast::http::token_list(offered->value()))
       if (view(name) == websocket_subprotocol) subprotocol_ok_ = true;
-  }
   stream_.set_option(
       websocket::stream_base::decorator([ok = subprotocol_ok_](websocket::response_type& response) {
         if (ok)

@@ -2,9 +2,12 @@
 #include <doctest/doctest.h>
 
 #include <deque>
+#include <fstream>
+#include <iterator>
 
 #include "api/events.hpp"
 #include "api/service.hpp"
+#include "base/hash.hpp"
 #include "base/json.hpp"
 #include "sync/changes.hpp"
 
@@ -25,9 +28,11 @@ class recording_backend final : public api::backend {
     reads.push_back(std::move(done));
   }
   result<std::shared_ptr<void>> open_events(const api::origin&, std::string, std::optional<sync::position>,
-                                            std::shared_ptr<const graphql::event_writer>) override {
+                                            std::shared_ptr<const graphql::event_writer> writer) override {
+    writers.push_back(std::move(writer));
     return error{error_code::unavailable, "nobody listens here"};
   }
+  std::deque<std::shared_ptr<const graphql::event_writer>> writers;
   std::deque<api::command> commands;
   std::deque<api::command_done> dones;
   std::deque<sync::query> queries;
@@ -39,9 +44,9 @@ struct asked {
   api::service service{{}};
   recording_backend backend; // goes first: what was not answered is given up
 
-  void ask(std::string_view query) {
+  void ask(std::string_view query, std::string_view variables = "{}") {
     json_parser parser;
-    const auto none = parser.parse("{}");
+    const auto none = parser.parse(variables);
     REQUIRE(none.ok());
     api::service_request request;
     request.from.who = {"acme", "root", {}, true, false};
@@ -49,6 +54,7 @@ struct asked {
     request.query = query;
     request.variables = *none;
     request.bytes = query.size();
+    request.may_stream = true;
     answer.clear();
     service.execute(request, [this](api::service_answer made) { answer = made.response.body; });
   }
@@ -72,7 +78,26 @@ sync::feed_slot slot(sync::position at, sync::slot_kind kind, sync::priority urg
   return made;
 }
 
+std::string text_of(const char* file) {
+  std::ifstream in(std::string(MOORING_SOURCE_DIR) + "/tests/api/same_hash/" + file, std::ios::binary);
+  REQUIRE(in.good());
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
 } // namespace
+
+TEST_CASE("nobody can write a document that decides what subscriptions of another one are sent") {
+  // The second selects other fields under the same names, and was found in a minute.
+  const auto of_a_client = text_of("of_a_client.txt"), made_to_collide = text_of("made_to_collide.txt");
+  REQUIRE(hash128(of_a_client) == hash128(made_to_collide));
+  asked is;
+  is.ask(of_a_client, R"({"device":"d"})");
+  is.ask(made_to_collide);
+  is.ask(of_a_client, R"({"device":"e"})");
+  REQUIRE(is.backend.writers.size() == 3);
+  CHECK_FALSE(is.backend.writers[0]->shape() == is.backend.writers[1]->shape());
+  CHECK(is.backend.writers[0]->shape() == is.backend.writers[2]->shape());
+}
 
 TEST_CASE("a push setting goes in as it was said, with the schema's defaults, and comes out again") {
   asked is;

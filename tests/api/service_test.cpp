@@ -188,3 +188,20 @@ TEST_CASE("a caller over the limit is told when to come back, and others are ser
   }
   CHECK(refused == 5);
 }
+
+TEST_CASE("documents that are new cost by their size, valid or not; known ones go on being served") {
+  const api::service service({});
+  recording_backend backend;
+  const auto is_served = [&](std::string_view document) {
+    return ask(service, backend, std::string(document))->last.response.refused != error_code::rate_limited;
+  };
+  constexpr std::string_view known = "{ serverInfo { version } }";
+  REQUIRE(is_served(known));
+  int served = 0;
+  for (int i = 0; i < 100; ++i)
+    if (is_served("{ serverInfo { nothing" + std::to_string(i) + std::string(60'000, ' ') + "} }")) ++served;
+  CHECK(served >= 8);
+  CHECK(served < 20); // half a megabyte at once, 64 KiB a second
+  CHECK_FALSE(is_served("{ serverInfo { version } # new" + std::string(60'000, ' ') + "\n}"));
+  CHECK(is_served(known));
+}

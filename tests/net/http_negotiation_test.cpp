@@ -30,6 +30,9 @@ TEST_CASE("the media type follows the client's preferences") {
       {"text/html, application/xhtml+xml, */*;q=0.8", json},
       {"text/html", std::nullopt},
       {"application/json;q=0", std::nullopt},
+      {"application/json;q=0, */*", graphql_response},
+      {"*/*, application/json;q=0", graphql_response},
+      {"application/graphql-response+json;q=0, application/*;q=0.2", json},
       {"application/json;q=nonsense", std::nullopt},
       {",,;;", std::nullopt},
   };

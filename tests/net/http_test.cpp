@@ -106,6 +106,27 @@ TEST_CASE("no token is the gateway's to refuse: 401 with the challenge") {
   CHECK(got.status == 401);
   CHECK(got.headers["www-authenticate"] == "Bearer error=\"invalid_token\"");
   CHECK(got.body.find("UNAUTHENTICATED") != std::string::npos);
+  // Before anything is done with the body.
+  CHECK(client
+            .request("POST", "/graphql", json_post({{"Authorization", ""}, {"Content-Encoding", "gzip"}}),
+                     "no gzip")
+            .status == 401);
+  CHECK(server.gateway.executed == 0);
+}
+
+TEST_CASE("nothing of one request is left in the answer to the next") {
+  test_server server;
+  http_client client(server.port);
+  client.wire.send("HEAD /healthz HTTP/1.1\r\nHost: a\r\n\r\nGARBAGE\r\n\r\n");
+  std::string all;
+  while (!client.wire.is_at_end()) all += client.wire.receive(std::chrono::milliseconds(2'000));
+  CHECK(all.find("HTTP/1.1 400") != std::string::npos);
+  CHECK(all.find("BAD_USER_INPUT") != std::string::npos); // the method of the one before was HEAD
+  CHECK(all.find(R"("requestId":"0")") == std::string::npos);
+
+  http_client another(server.port);
+  another.wire.send("GARBAGE\r\n\r\n");
+  CHECK(another.read_response().body.find(R"("requestId":"0")") == std::string::npos);
 }
 
 TEST_CASE("refusals of the gateway have their status, and say when to come back") {

@@ -140,6 +140,8 @@ TEST_CASE("each violation of the protocol has its close code") {
     }
     ws_client client(server.port, with_subprotocol("mqtt, graphql-transport-ws"));
     CHECK(client.initialise(token_for()));
+    ws_client twice(server.port, with_subprotocol("mqtt\r\nSec-WebSocket-Protocol: graphql-transport-ws"));
+    CHECK(twice.initialise(token_for()));
   }
   SUBCASE("an id that is in use: 4409") {
     auto client = server.connect();
@@ -510,7 +512,8 @@ TEST_CASE("upgrades that are none are refused as HTTP") {
   CHECK(status({}) == 101);
   CHECK(status({{"Sec-WebSocket-Version", "8"}}) == 426);
   CHECK(status({{"Sec-WebSocket-Key", ""}}) == 400);
-  CHECK(status({{"Upgrade", "h2c"}}) == 400); // an ordinary GET without a query
+  CHECK(status({{"Upgrade", "h2c"}}) == 401); // an ordinary GET without a token
+  CHECK(status({{"Content-Length", "3"}}) == 400);
   CHECK(status({}, "GET", "/elsewhere") == 404);
 }
 

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { check, codes, connect, documents, edit, forge, now, phone, post, readAll, secretOf, sleep, startNode, unique, until, voiceItem } from './harness.mjs';
+import { check, codes, connect, documents, edit, forge, killAll, now, phone, post, readAll, secretOf, sleep, startNode, unique, until, voiceItem } from './harness.mjs';
 import { closeCodeOf, dial, dialWebSocket, exchange, frame, http, socketOf } from './wire.mjs';
 
 let node, bearer, bystander;
@@ -26,6 +26,7 @@ after(async () => {
   const checked = check(node.data);
   assert.equal(checked.code, 0, checked.out + checked.err);
 });
+after(killAll); // those of tests that failed
 
 // One who does nothing wrong, all the time.
 function watch() {

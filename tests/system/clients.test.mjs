@@ -11,7 +11,7 @@ import WebSocket from 'ws';
 import { buildClientSchema, getIntrospectionQuery, lexicographicSortSchema, printSchema, buildSchema } from 'graphql';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { codes, connect, documents, edit, now, phone, post, source, startNode, unique, until, voiceItem } from './harness.mjs';
+import { codes, connect, documents, edit, killAll, now, phone, post, source, startNode, unique, until, voiceItem } from './harness.mjs';
 import { http, socketOf } from './wire.mjs';
 
 let node, bearer;
@@ -23,6 +23,7 @@ after(async () => {
   const how = await node.stop();
   assert.deepEqual([how.code, how.signal], [0, null], node.log);
 });
+after(killAll); // those of tests that failed
 
 const upload = gql`mutation Upload($data: [VoiceDataInput!]!, $key: String!, $device: String!) {
   syncVoiceData(data: $data, idempotencyKey: $key, deviceId: $device) { success replayed items { itemId duplicate } }

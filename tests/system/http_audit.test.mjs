@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { serverAudits } from 'graphql-http';
-import { startNode } from './harness.mjs';
+import { killAll, startNode } from './harness.mjs';
 
 let node, bearer;
 before(async () => {
@@ -10,6 +10,7 @@ before(async () => {
   bearer = node.token();
 });
 after(() => node.stop());
+after(killAll);
 
 const audits = serverAudits({
   url: () => node.http,

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { connect as tlsConnect } from 'node:tls';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { codes, connect, documents, edit, freshFolder, phone, post, sleep, startNode, unique, until, voiceItem } from './harness.mjs';
+import { codes, connect, documents, edit, freshFolder, killAll, phone, post, sleep, startNode, unique, until, voiceItem } from './harness.mjs';
 import { dial, http, socketOf } from './wire.mjs';
 
 let node, bearer;
@@ -21,6 +21,7 @@ after(async () => {
   const how = await node.stop();
   assert.deepEqual([how.code, how.signal], [0, null], node.log);
 });
+after(killAll); // those of tests that failed
 
 const subscribe = (id, query, variables) => ({ id, type: 'subscribe', payload: { query, variables } });
 const info = '{ serverInfo { version } }';

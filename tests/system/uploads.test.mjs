@@ -1,7 +1,7 @@
 // Uploads, conflicts and the change feed of one node, through graphql-ws's client: docs/domain rules seen from outside.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { check, codes, documents, edit, now, phone, readAll, startNode, unique, voiceItem } from './harness.mjs';
+import { check, codes, documents, edit, killAll, now, phone, readAll, startNode, unique, voiceItem } from './harness.mjs';
 
 let node, ann, bob, boss;
 
@@ -18,6 +18,7 @@ after(async () => {
   const checked = check(node.data);
   assert.equal(checked.code, 0, checked.out + checked.err);
 });
+after(killAll); // those of tests that failed
 
 // A policy for a tenant of its own, so that tests do not meet; answers two users' phones in it and the admin.
 async function tenantWith(policy) {

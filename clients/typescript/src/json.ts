@@ -30,12 +30,26 @@ export function equalJson(left: unknown, right: unknown): boolean {
   return names.every(name => hasMember(right, name) && equalJson(left[name], right[name]));
 }
 
-// The value as it would arrive on the other side: no undefined, no dates, nobody else's reference. Throws a TypeError
-// for what is no JSON at all.
+// The value as it would arrive on the other side: no undefined, no dates, nobody else's reference, and U+FFFD where half a
+// surrogate pair stood, as in a text that was cut inside an emoji. Throws a TypeError for what is no JSON at all.
 export function plainJson(value: unknown): Json {
   const text = JSON.stringify(value);
   if (text === undefined) throw new TypeError('not a JSON value');
-  return JSON.parse(text) as Json;
+  return JSON.parse(wellFormed(text)) as Json;
+}
+
+// JSON.stringify writes pairs as they are and halves as escapes; engines from before that write both as they are.
+function wellFormed(text: string): string {
+  const written = text.includes('\\ud') ? text.replace(/\\(u[dD][89a-fA-F][0-9a-fA-F]{2}|[^])/g, (all, code: string) => (code.length === 5 ? '\\ufffd' : all)) : text;
+  return written.replace(/[\ud800-\udfff]/gu, '\ufffd');
+}
+
+// How many objects and lists stand in each other: 0 for anything else.
+export function nesting(value: Json): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let deepest = 0;
+  for (const one of Array.isArray(value) ? value : Object.values(value)) deepest = Math.max(deepest, nesting(one));
+  return 1 + deepest;
 }
 
 // Bytes of a string as UTF-8, without making them.

@@ -6,7 +6,7 @@
 //
 // Methods may be called at any time; those that write wait for each other.
 import { InvalidItemError, MooringError, isRetriedItem } from './errors.js';
-import { equalJson, isObject, plainJson, utf8Length, type Json, type JsonObject } from './json.js';
+import { equalJson, isObject, nesting, plainJson, utf8Length, type Json, type JsonObject } from './json.js';
 import { applyMergePatch, makeMergePatch } from './merge_patch.js';
 import { Outbox, scanAll, type Batch, type Entry, type Outcome, type OutboxLimits, type Rejection } from './outbox.js';
 import type { Storage, Write } from './storage.js';
@@ -77,7 +77,7 @@ export interface ApplyResult {
   changed: EntityKey[];
 }
 
-const entityIdBytesMax = 128, dataBytesMax = 256 << 10;
+const entityIdBytesMax = 128, dataBytesMax = 256 << 10, nestingMax = 32;
 
 const keyOf = (domain: string, entityId: string) => `${domain}/${encodeURIComponent(entityId)}`;
 const idOf = (key: string): EntityKey => {
@@ -103,8 +103,21 @@ function checkedData(value: unknown): JsonObject {
     throw new InvalidItemError('data', 'must be JSON');
   }
   if (!isObject(plain)) throw new InvalidItemError('data', 'must be an object');
+  if (nesting(plain) > nestingMax) throw new InvalidItemError('data', `at most ${nestingMax} objects and lists in each other`);
   if (utf8Length(JSON.stringify(plain)) > dataBytesMax) throw new InvalidItemError('data', `at most ${dataBytesMax} bytes`);
   return plain;
+}
+
+// The node looks at each JSON value in it; here only what would make the whole message unreadable counts.
+function checkedRecord(item: RecordItem): OutboxItem {
+  let plain: Json;
+  try {
+    plain = plainJson(item);
+  } catch {
+    throw new InvalidItemError('data', 'must be JSON');
+  }
+  if (nesting(plain) > 2 * nestingMax) throw new InvalidItemError('data', `at most ${nestingMax} objects and lists in each other`);
+  return plain as unknown as OutboxItem;
 }
 
 // What one edit makes of the data below it; null: nothing is there.
@@ -253,7 +266,7 @@ export class LocalState {
   }
 
   record(items: readonly RecordItem[]): Promise<void> {
-    const plain = items.map(one => plainJson(one) as unknown as OutboxItem);
+    const plain = items.map(one => checkedRecord(one));
     return this.#alone(async () => {
       await this.#outbox.enqueue(plain, this.#options.nowMs());
     });

@@ -78,6 +78,9 @@ test('what the node would refuse for certain is refused on the device', async ()
   await assert.rejects(async () => client.create('TASK', 'ä'.repeat(65), {}), InvalidItemError);
   await assert.rejects(async () => client.create('TASK', 'x', [] as unknown as object), InvalidItemError);
   await assert.rejects(async () => client.create('TASK', 'x', { big: 'x'.repeat(300 << 10) }), InvalidItemError);
+  const deep = (n: number): object => (n === 1 ? {} : { a: deep(n - 1) });
+  await assert.rejects(async () => client.create('TASK', 'x', deep(33)), InvalidItemError);
+  await assert.rejects(async () => client.create('TASK', 'x', deep(2_000)), InvalidItemError);
   await assert.rejects(async () => client.update('TASK', 'no such', { a: 1 }), InvalidItemError);
   assert.equal(client.status.outbox, 0);
   await client.close();

@@ -40,6 +40,28 @@ test('a connection outlives its tokens: the next one comes by ping, nothing is c
   await proxy.close();
 });
 
+test('what JavaScript can write arrives: texts cut inside an emoji, large numbers, and what stands behind them', async () => {
+  const bearer = node.token();
+  const open = (deviceId: string) => openClient({ url: node.url, deviceId, getToken: () => Promise.resolve(bearer) });
+  const phone = await open('writes anything');
+  const cut = 'hello 😀'.slice(0, 7);
+  await phone.create('TASK', 'cut', { text: cut, [`key ${cut}`]: 1, whole: '😀', escaped: '\\ud83d' });
+  await phone.create('TASK', 'large', { a: 1e20, b: 2 ** 64, c: -(2 ** 70), d: 1e21, e: 1.5e300, f: Number.MAX_SAFE_INTEGER });
+  await phone.create('TASK', 'innocent', { n: 1 });
+  phone.start();
+  assert.ok(await phone.synced({ timeoutMs: 5000 }));
+  const tablet = await open('reads it');
+  tablet.start();
+  assert.ok(await tablet.synced({ timeoutMs: 5000 }));
+  const lost = 'hello \ufffd';
+  assert.deepEqual((await tablet.get('TASK', 'cut'))?.data, { text: lost, [`key ${lost}`]: 1, whole: '😀', escaped: '\\ud83d' });
+  assert.deepEqual((await phone.get('TASK', 'cut'))?.data, (await tablet.get('TASK', 'cut'))?.data);
+  assert.deepEqual((await tablet.get('TASK', 'large'))?.data, { a: 1e20, b: 2 ** 64, c: -(2 ** 70), d: 1e21, e: 1.5e300, f: Number.MAX_SAFE_INTEGER });
+  assert.ok(await tablet.get('TASK', 'innocent'));
+  await phone.close();
+  await tablet.close();
+});
+
 test('a token that ran out is replaced on the next connection', async () => {
   const stale = node.token({ ttl: '1s' }), proxy = await new Proxy(node.port).listen();
   const reasons: string[] = [];
