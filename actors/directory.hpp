@@ -23,6 +23,7 @@
 #include "actors/shard_writer.hpp"
 #include "actors/snapshot_lease.hpp"
 #include "actors/surroundings.hpp"
+#include "base/text_map.hpp"
 
 namespace mooring::actors {
 
@@ -75,7 +76,7 @@ class directory_state {
   std::int64_t started_us_;
   shard_writer_actor writer_;
   restart_window writer_restarts_;
-  std::unordered_map<std::string, tenant_entry> tenants_;
+  text_map<std::string, tenant_entry> tenants_;
   std::unordered_map<caf::actor_id, std::string> names_;
 };
 

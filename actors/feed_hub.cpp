@@ -8,6 +8,7 @@
 #include "api/service.hpp"
 #include "base/check.hpp"
 #include "base/hash.hpp"
+#include "base/text_map.hpp"
 #include "sync/audience.hpp"
 #include "sync/changes.hpp"
 #include "sync/push.hpp"
@@ -81,10 +82,10 @@ struct feed_hub::topic {
   std::size_t tail_bytes = 0;
   sync::position tail_from = 0; // everything after it, up to head, is in the tail
   sync::position head = 0;
-  std::unordered_map<std::string, sync::position> newest; // of what is in the tail
+  text_map<std::string, sync::position> newest; // of what is in the tail
   std::vector<subscription_ptr> all;
-  std::unordered_map<std::string, std::size_t> of_user;                         // how many of them
-  std::unordered_multimap<std::string_view, subscription*> of_device;           // all, by device_id
+  text_map<std::string, std::size_t> of_user;                                   // how many of them
+  text_multimap<std::string_view, subscription*> of_device;                     // all, by device_id
   std::unordered_map<sync::user_number, std::vector<subscription_ptr>> present; // live and held ones, by user
   std::unordered_map<sync::user_number, sync::push_budget> budgets;
   std::size_t budgets_max = 64; // then those that count nothing any more are dropped

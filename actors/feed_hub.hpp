@@ -30,13 +30,13 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "actors/interfaces.hpp"
 #include "actors/surroundings.hpp"
 #include "api/backend.hpp"
+#include "base/text_map.hpp"
 #include "graphql/engine.hpp"
 #include "net/gateway.hpp"
 
@@ -110,7 +110,7 @@ class feed_hub {
 
   feed_reading& reading_;
   const surroundings& around_;
-  std::unordered_map<std::string, std::unique_ptr<topic>> topics_;
+  text_map<std::string, std::unique_ptr<topic>> topics_;
   std::deque<std::weak_ptr<subscription>> want_page_;        // until fewer pages are in memory
   std::size_t pages_ = 0;                                    // asked for, or being sent
   std::set<std::pair<std::int64_t, subscription_ptr>> held_; // by the time when they are let go

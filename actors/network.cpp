@@ -2,7 +2,6 @@
 
 #include <optional>
 #include <unordered_map>
-#include <unordered_set>
 
 #include <caf/all.hpp>
 #include <fmt/format.h>
@@ -12,6 +11,7 @@
 #include "actors/inspection.hpp"
 #include "actors/pinned.hpp"
 #include "base/log.hpp"
+#include "base/text_map.hpp"
 #include "storage/keys.hpp"
 
 namespace mooring::actors {
@@ -40,8 +40,8 @@ struct table {
   std::unordered_map<std::uint64_t, filed_command> commands;
   std::unordered_map<std::uint64_t, filed_query> queries;
   // Handles, and which of them are watched.
-  std::unordered_map<std::string, device_actor> devices;
-  std::unordered_map<std::string, tenant_actor> tenants;
+  text_map<std::string, device_actor> devices;
+  text_map<std::string, tenant_actor> tenants;
   std::unordered_map<caf::actor_id, std::string> device_names, tenant_names;
   std::uint64_t answered = 0;
   std::unique_ptr<feed_hub> hub;

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/text_map.hpp"
 #include "net/gateway.hpp"
 
 namespace mooring::actors {
@@ -38,7 +39,7 @@ class presence {
 
   mutable std::mutex mutex_;
   std::unordered_map<std::uint64_t, connection_entry> connections_;
-  std::unordered_map<std::string, std::vector<std::uint64_t>> devices_; // key → connections
+  text_map<std::string, std::vector<std::uint64_t>> devices_; // key → connections
 };
 
 } // namespace mooring::actors

@@ -26,7 +26,6 @@
 #include <deque>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "actors/device.hpp"
@@ -35,6 +34,7 @@
 #include "actors/pinned.hpp"
 #include "actors/snapshot_lease.hpp"
 #include "actors/surroundings.hpp"
+#include "base/text_map.hpp"
 #include "storage/directory.hpp"
 #include "storage/tenant_store.hpp"
 #include "sync/analytics.hpp"
@@ -159,7 +159,7 @@ class tenant_state {
   sync::position announced_at_ = 0; // position
   std::deque<std::pair<std::uint64_t, std::string>> changed_devices_;
 
-  std::unordered_map<std::string, device_entry> devices_;
+  text_map<std::string, device_entry> devices_;
   std::int64_t used_us_ = 0;
   std::uint64_t decided_ = 0;
   std::uint64_t refusals_ = 0;

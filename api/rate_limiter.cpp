@@ -21,7 +21,7 @@ std::optional<std::int64_t> rate_limiter::take(std::string_view tenant, std::str
                                                std::string_view address, double cost, std::int64_t now_us) {
   if (settings_.per_user.off() && settings_.per_tenant.off() && settings_.per_address.off())
     return std::nullopt;
-  const auto tenant_key = hash64(tenant, 1);
+  const auto tenant_key = hash64(tenant, process_seed());
   const std::lock_guard hold(mutex_);
   if (users_.size() + tenants_.size() + addresses_.size() >= forget_at_) {
     forget_full(users_, settings_.per_user, now_us);
@@ -32,7 +32,8 @@ std::optional<std::int64_t> rate_limiter::take(std::string_view tenant, std::str
   auto* const of_user = find(users_, settings_.per_user, hash64(user, tenant_key), now_us);
   auto* const of_tenant = find(tenants_, settings_.per_tenant, tenant_key, now_us);
   auto* const of_address =
-      address.empty() ? nullptr : find(addresses_, settings_.per_address, hash64(address, 2), now_us);
+      address.empty() ? nullptr
+                      : find(addresses_, settings_.per_address, hash64(address, process_seed() + 1), now_us);
   return sync::take_or_wait_ms(settings_, of_user, of_tenant, of_address, cost, now_us);
 }
 

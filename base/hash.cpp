@@ -1,6 +1,7 @@
 #include "base/hash.hpp"
 
 #include <cstring>
+#include <random>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -9,6 +10,14 @@ namespace mooring {
 
 std::uint64_t hash64(std::string_view bytes, std::uint64_t seed) {
   return XXH3_64bits_withSeed(bytes.data(), bytes.size(), seed);
+}
+
+std::uint64_t process_seed() {
+  static const std::uint64_t seed = [] {
+    std::random_device source;
+    return std::uint64_t{source()} << 32 | source();
+  }();
+  return seed;
 }
 
 digest128 hash128(std::string_view bytes) {

@@ -10,6 +10,10 @@ namespace mooring {
 // XXH3, 64 bits. Fast; not against an attacker who wants collisions.
 std::uint64_t hash64(std::string_view bytes, std::uint64_t seed = 0);
 
+// A seed that differs from process to process, for tables in memory: who does not know it cannot choose what collides.
+// What is stored or sent is hashed without it.
+std::uint64_t process_seed();
+
 // 128 bits, little-endian pair {low, high}. XXH3.
 struct digest128 {
   std::uint64_t low = 0;

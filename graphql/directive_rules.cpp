@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "base/text_map.hpp"
 #include "graphql/print.hpp"
 #include "graphql/suggestions.hpp"
 
@@ -96,7 +97,7 @@ void check_directives(const known_directives& known, const list<ast::directive>&
 
 void check_argument_names_unique(const list<ast::argument>& arguments, error_list& errors) {
   if (arguments.size() < 2) return;
-  std::unordered_map<std::string_view, std::vector<std::uint32_t>> offsets;
+  text_map<std::string_view, std::vector<std::uint32_t>> offsets;
   for (const auto& argument : arguments) offsets[argument.name.text].push_back(argument.name.offset);
   if (offsets.size() == arguments.size()) return;
   for (const auto& argument : arguments) {
@@ -111,7 +112,7 @@ void check_argument_names_unique(const list<ast::argument>& arguments, error_lis
 
 void check_input_field_names_unique(const ast::value& value, error_list& errors) {
   for (const auto& item : value.items) check_input_field_names_unique(item, errors);
-  std::unordered_map<std::string_view, std::uint32_t> seen;
+  text_map<std::string_view, std::uint32_t> seen;
   for (const auto& field : value.fields) {
     if (value.fields.size() > 1) {
       const auto [first, inserted] = seen.emplace(field.name.text, field.name.offset);

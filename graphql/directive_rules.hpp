@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "base/text_map.hpp"
 #include "graphql/ast.hpp"
 #include "graphql/directive_location.hpp"
 #include "graphql/error_list.hpp"
@@ -36,12 +36,12 @@ class known_directives {
   const known_directive* find(std::string_view name) const;
 
  private:
-  std::unordered_map<std::string_view, known_directive> directives_;
+  text_map<std::string_view, known_directive> directives_;
 };
 
 // The directives that one location has had so far: UniqueDirectivesPerLocation looks over all extensions of a
 // type.
-using seen_directives = std::unordered_map<std::string_view, std::uint32_t>; // name → offset of the first use
+using seen_directives = text_map<std::string_view, std::uint32_t>; // name → offset of the first use
 
 // All rules above for the directives of one node, but for values.
 void check_directives(const known_directives& known, const list<ast::directive>& uses,

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "base/text_map.hpp"
 #include "graphql/ast.hpp"
 #include "graphql/type_use.hpp"
 
@@ -42,7 +42,7 @@ class document_index {
 
  private:
   const ast::document& document_;
-  std::unordered_map<std::string_view, const ast::fragment*> fragments_;
+  text_map<std::string_view, const ast::fragment*> fragments_;
   std::vector<const ast::fragment*> fragment_of_spread_;
   std::vector<std::vector<const ast::fragment*>> references_; // by fragment index
 };

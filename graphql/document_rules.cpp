@@ -1,10 +1,11 @@
 #include "graphql/document_rules.hpp"
 
 #include <string>
-#include <unordered_map>
 #include <utility>
 
 #include <fmt/core.h>
+
+#include "base/text_map.hpp"
 
 namespace mooring::graphql {
 
@@ -12,7 +13,7 @@ namespace mooring::graphql {
 // ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 void check_names(const ast::document& document, error_list& errors) {
-  std::unordered_map<std::string_view, std::uint32_t> operations;
+  text_map<std::string_view, std::uint32_t> operations;
   for (const auto* operation : document.operations) {
     if (!operation->name.present()) {
       if (document.operations.size() > 1)
@@ -26,7 +27,7 @@ void check_names(const ast::document& document, error_list& errors) {
                  fmt::format("There can be only one operation named \"{}\".", operation->name.text),
                  {first->second, operation->name.offset});
   }
-  std::unordered_map<std::string_view, std::uint32_t> fragments;
+  text_map<std::string_view, std::uint32_t> fragments;
   for (const auto* fragment : document.fragments) {
     const auto [first, inserted] = fragments.emplace(fragment->name.text, fragment->name.offset);
     if (!inserted)
@@ -44,7 +45,7 @@ namespace {
 void check_unused(const document_index& index, error_list& errors) {
   const auto& document = index.document();
   // By name, for fragments of one name stand and fall together.
-  std::unordered_map<std::string_view, bool> used;
+  text_map<std::string_view, bool> used;
   for (const auto* operation : document.operations)
     for (const auto* fragment : index.reachable(*operation)) used[fragment->name.text] = true;
   for (const auto* fragment : document.fragments)
@@ -123,7 +124,7 @@ class cycle_check {
   error_list& errors_;
   std::vector<state> state_;
   std::vector<std::size_t> depth_;
-  std::unordered_map<std::string_view, const ast::fragment*> entered_;
+  text_map<std::string_view, const ast::fragment*> entered_;
   std::vector<frame> stack_;
 };
 
@@ -153,7 +154,7 @@ struct variable_state {
   type_use type;
   bool used = false;
 };
-using variable_states = std::unordered_map<std::string_view, variable_state>;
+using variable_states = text_map<std::string_view, variable_state>;
 
 void check_usage(const schema& schema, const ast::operation& operation, const variable_usage& usage,
                  variable_states& variables, error_list& errors) {
@@ -231,7 +232,7 @@ using field_lists = std::vector<std::vector<const ast::selection*>>;
 field_lists collect_root_fields(const schema& schema, const document_index& index, const type& root,
                                 const ast::selection_set& set) {
   field_lists lists;
-  std::unordered_map<std::string_view, std::size_t> numbers;
+  text_map<std::string_view, std::size_t> numbers;
   std::vector<bool> seen(index.document().fragments.size());
   std::vector<std::pair<const ast::selection*, const ast::selection*>> stack{
       {set.items.begin(), set.items.end()}};

@@ -1,7 +1,5 @@
 #include "graphql/engine.hpp"
 
-#include <random>
-
 #include "base/check.hpp"
 #include "base/hash.hpp"
 #include "graphql/bounded_cache.hpp"
@@ -16,11 +14,6 @@
 namespace mooring::graphql {
 
 namespace {
-
-std::uint64_t random_seed() {
-  std::random_device source;
-  return (std::uint64_t{source()} << 32) | source();
-}
 
 bindings checked(bindings bound) {
   for (const auto& why : bound.check()) MOORING_CHECK(why.empty(), why.c_str());
@@ -54,13 +47,12 @@ struct engine::parts {
   prepare_options preparing;
   bounded_cache<std::uint64_t, prepared_document> prepared;
   persisted_queries persisted;
-  const std::uint64_t seed = random_seed(); // so that nobody can aim at another document's place in the cache
   std::atomic<std::uint64_t> hits{0};
   std::atomic<std::uint64_t> misses{0};
   std::atomic<std::uint64_t> refusals{0};
 
   prepare_outcome find_or_prepare(std::string_view text, std::string_view operation_name, void* context) {
-    auto key = hash64(text, seed);
+    auto key = hash64(text, process_seed()); // nobody can aim at another document's place in the cache
     if (!operation_name.empty()) key = hash64(operation_name, key);
     auto found = prepared.find(key);
     if (found && found->source() == text && found->operation_name() == operation_name) {

@@ -3,10 +3,11 @@
 #include <algorithm>
 #include <limits>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include <fmt/core.h>
+
+#include "base/text_map.hpp"
 
 namespace mooring::graphql {
 
@@ -94,7 +95,7 @@ class measuring {
     return known.measure;
   }
 
-  std::unordered_map<std::string_view, const ast::fragment*> by_name_;
+  text_map<std::string_view, const ast::fragment*> by_name_;
   std::vector<measured_fragment> fragments_; // by fragment index
 };
 

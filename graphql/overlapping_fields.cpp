@@ -10,6 +10,8 @@
 
 #include <fmt/core.h>
 
+#include "base/text_map.hpp"
+
 namespace mooring::graphql {
 
 namespace {
@@ -30,7 +32,7 @@ struct field_group {
 // The fields and fragments of one selection set, inline fragments unfolded.
 struct collected {
   std::vector<field_group> groups;
-  std::unordered_map<std::string_view, std::size_t> group_numbers;
+  text_map<std::string_view, std::size_t> group_numbers;
   std::vector<const ast::fragment*> fragments; // each once
 };
 

@@ -1,9 +1,9 @@
 #include "graphql/plan.hpp"
 
 #include <algorithm>
-#include <unordered_map>
 #include <unordered_set>
 
+#include "base/text_map.hpp"
 #include "graphql/introspection.hpp"
 #include "graphql/print.hpp"
 
@@ -82,7 +82,7 @@ class planner {
 
   struct collection {
     std::vector<group> groups;
-    std::unordered_map<std::string_view, std::size_t> places; // used when there are many groups
+    text_map<std::string_view, std::size_t> places; // used when there are many groups
     std::vector<const ast::fragment*> visited;
   };
 
@@ -282,7 +282,7 @@ class planner {
   const operation_facts& facts_;
   const std::uint64_t bits_;
   std::unique_ptr<operation_plan> plan_;
-  std::unordered_map<std::string_view, const ast::fragment*> fragments_;
+  text_map<std::string_view, const ast::fragment*> fragments_;
   std::uint32_t spent_ = 0;
   std::optional<document_error> error_;
 };

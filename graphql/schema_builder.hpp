@@ -3,9 +3,9 @@
 
 #include <memory>
 #include <string_view>
-#include <unordered_set>
 #include <vector>
 
+#include "base/text_map.hpp"
 #include "graphql/ast.hpp"
 #include "graphql/error_list.hpp"
 #include "graphql/schema.hpp"
@@ -40,7 +40,7 @@ class schema_builder {
   static deprecation deprecation_of(const list<ast::directive>& directives);
 
   std::unique_ptr<schema> schema_;
-  std::unordered_set<std::string_view> used_names_;
+  text_set<std::string_view> used_names_;
   nodes_by_type nodes_;
 };
 

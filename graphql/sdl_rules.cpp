@@ -1,12 +1,11 @@
 #include "graphql/sdl_rules.hpp"
 
 #include <string_view>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include <fmt/core.h>
 
+#include "base/text_map.hpp"
 #include "graphql/directive_rules.hpp"
 #include "graphql/introspection_sdl.hpp"
 #include "graphql/suggestions.hpp"
@@ -15,7 +14,7 @@ namespace mooring::graphql {
 
 namespace {
 
-using offsets_by_name = std::unordered_map<std::string_view, std::uint32_t>;
+using offsets_by_name = text_map<std::string_view, std::uint32_t>;
 
 std::string_view kind_name(ast::type_definition_kind kind) {
   switch (kind) {
@@ -166,7 +165,7 @@ class sdl_check {
   }
 
   void arguments(const std::string& parent, const list<ast::input_value_definition>& nodes) {
-    std::unordered_map<std::string_view, std::vector<std::uint32_t>> seen;
+    text_map<std::string_view, std::vector<std::uint32_t>> seen;
     for (const auto& node : nodes) {
       seen[node.name.text].push_back(node.name.offset);
       input_value(node, directive_location::argument_definition);
@@ -212,17 +211,17 @@ class sdl_check {
   const ast::document& document_;
   error_list& errors_;
   known_directives directives_;
-  std::unordered_map<std::string_view, const ast::type_definition*> built_in_types_;
-  std::unordered_map<std::string_view, const ast::type_definition*> types_;
+  text_map<std::string_view, const ast::type_definition*> built_in_types_;
+  text_map<std::string_view, const ast::type_definition*> types_;
   std::vector<std::string_view> type_names_;
   int schema_definitions_ = 0;
   offsets_by_name operations_;
   offsets_by_name defined_;
   offsets_by_name directive_names_;
-  std::unordered_map<std::string_view, offsets_by_name> fields_;
-  std::unordered_map<std::string_view, offsets_by_name> values_;
+  text_map<std::string_view, offsets_by_name> fields_;
+  text_map<std::string_view, offsets_by_name> values_;
   seen_directives schema_directives_;
-  std::unordered_map<std::string_view, seen_directives> type_directives_;
+  text_map<std::string_view, seen_directives> type_directives_;
 };
 
 } // namespace

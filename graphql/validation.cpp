@@ -5,10 +5,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 
 #include <fmt/core.h>
 
+#include "base/text_map.hpp"
 #include "graphql/directive_rules.hpp"
 #include "graphql/document_index.hpp"
 #include "graphql/document_rules.hpp"
@@ -80,7 +80,7 @@ class document_check {
   }
 
   void unique_variables(const ast::operation& node) {
-    std::unordered_map<std::string_view, std::vector<std::uint32_t>> offsets;
+    text_map<std::string_view, std::vector<std::uint32_t>> offsets;
     for (const auto& variable : node.variables) offsets[variable.name.text].push_back(variable.name.offset);
     for (const auto& [name, at] : offsets)
       if (at.size() > 1)

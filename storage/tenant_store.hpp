@@ -17,10 +17,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/hash.hpp"
+#include "base/text_map.hpp"
 #include "storage/codec.hpp"
 #include "storage/environment.hpp"
 #include "storage/feed_source.hpp"
@@ -123,12 +123,8 @@ class tenant_store final : public sync::store, public feed_source {
   tenant_hash hash_;
   bool known_ = false;
   // Numbers of users who asked lately. A user's number is never changed, so it is good for every later snapshot.
-  struct text_hash {
-    using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return hash64(text, 0); }
-  };
   static constexpr std::size_t known_users_max = 4'096;
-  std::unordered_map<std::string, sync::user_number, text_hash, std::equal_to<>> user_numbers_;
+  text_map<std::string, sync::user_number> user_numbers_;
   std::optional<error> failure_;
   std::vector<feed_slot_view> slots_; // of the row that is being read
 };

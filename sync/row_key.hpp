@@ -36,7 +36,7 @@ struct row_key {
   bool operator==(const row_key&) const = default;
 
   std::uint64_t hash() const {
-    return hash64(text, number * 0x9e3779b97f4a7c15u + static_cast<std::uint64_t>(table));
+    return hash64(text, process_seed() + number * 0x9e3779b97f4a7c15u + static_cast<std::uint64_t>(table));
   }
 };
 

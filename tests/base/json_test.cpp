@@ -36,7 +36,8 @@ TEST_CASE("half a surrogate pair is U+FFFD, in values and names; pairs and other
   CHECK(read(R"(\ud83d 99999999999999999999)") == lost + " 99999999999999999999");
 }
 
-TEST_CASE("numbers that JavaScript writes with all their digits are doubles; what is more than that is refused") {
+TEST_CASE(
+    "numbers that JavaScript writes with all their digits are doubles; what is more than that is refused") {
   json_parser parser;
   const auto number = [&](const std::string& text) {
     auto parsed = parser.parse("{\"a\":[" + text + "]}");
@@ -68,7 +69,8 @@ TEST_CASE("numbers that JavaScript writes with all their digits are doubles; wha
 }
 
 TEST_CASE("what cannot be repaired stays as it is") {
-  for (const auto* text : {"", "{}", "\"", "\"\\", "\"\\u", "\"\\ud8", "[1,2.5,\"a\"]", "\"\\ude", "nonsense 12 \"x"})
+  for (const auto* text :
+       {"", "{}", "\"", "\"\\", "\"\\u", "\"\\ud8", "[1,2.5,\"a\"]", "\"\\ude", "nonsense 12 \"x"})
     CHECK_FALSE(repaired_json(text).has_value());
   CHECK(repaired_json("\"\\ud800") == "\"\\ufffd"); // no JSON, before and after
   json_parser parser;
