@@ -19,7 +19,8 @@ struct text_hash {
 
 // Key: std::string or std::string_view.
 template<class Key, class T> using text_map = std::unordered_map<Key, T, text_hash, std::equal_to<>>;
-template<class Key, class T> using text_multimap = std::unordered_multimap<Key, T, text_hash, std::equal_to<>>;
+template<class Key, class T>
+using text_multimap = std::unordered_multimap<Key, T, text_hash, std::equal_to<>>;
 template<class Key> using text_set = std::unordered_set<Key, text_hash, std::equal_to<>>;
 
 } // namespace mooring
