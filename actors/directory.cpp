@@ -148,9 +148,9 @@ void directory_state::down(const caf::down_msg& message) {
     log::error("shard {}: its writer failed: {}", setting_.writer.number, caf::to_string(message.reason));
     around_.who->count_restart(actor_kind::shard_writer);
     if (!writer_restarts_.allow(around_.time->monotonic_us(), around_.settings)) {
-      self_->quit(
-          caf::make_error(caf::sec::runtime_error,
-                          fmt::format("the writer of shard {} failed too often", setting_.writer.number)));
+      self_->quit(caf::make_error(caf::sec::runtime_error,
+                                  fmt::format("the writer of shard {} failed too often: {}",
+                                              setting_.writer.number, caf::to_string(message.reason))));
       return;
     }
     // Its tenants hold its handle and sent it what nobody knows the outcome of: they end, their successors settle.
@@ -160,6 +160,7 @@ void directory_state::down(const caf::down_msg& message) {
         self_->send(entry.actor,
                     batches_lost{{error_code::unavailable, "the shard is being loaded", {}, 500}});
     }
+    setting_.writer.pause_us = writer_restarts_.back_off_us();
     start_writer();
     return;
   }
@@ -185,8 +186,7 @@ void directory_state::down(const caf::down_msg& message) {
           caf::make_error(caf::sec::runtime_error, fmt::format("tenant {} failed too often", tenant)));
       return;
     }
-    const auto failures = std::min<std::uint32_t>(ended.restarts.count(), 8);
-    ended.not_before_us = now + (10'000ll << failures); // 20 ms, 40 ms, … 2.5 s
+    ended.not_before_us = now + ended.restarts.back_off_us();
   } else if (!ended.settle_first && held.empty()) {
     tenants_.erase(entry);
   }

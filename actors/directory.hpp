@@ -7,7 +7,7 @@
 // never work at a time.
 //
 // Supervision: a tenant that failed is started again by its next request, after back-off, and settles first (everything
-// its predecessor sent must be in the tables). A writer that failed is started again at once. Too many failures of one of
+// its predecessor sent must be in the tables). A writer that failed is started again after back-off too. Too many failures of one of
 // them in a period fail the directory, and with it the node.
 #pragma once
 

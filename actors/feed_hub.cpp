@@ -54,6 +54,7 @@ std::string body_of(const surroundings& around, const graphql::event_writer& wri
 // An event of the tail or of a page, and what was written of it.
 struct feed_hub::told_event {
   const sync::feed_event* is = nullptr;                  // of the batch or page
+  sync::position begun = 0;                              // of a page for one that started at the beginning
   graphql::resolved value;                               // made at the first writing
   std::vector<std::pair<digest128, std::string>> bodies; // by shape
 
@@ -62,7 +63,7 @@ struct feed_hub::told_event {
     for (const auto& [shape, body] : bodies)
       if (shape == writer.shape()) return body;
     if (bodies.empty())
-      value = graphql::resolved::of<api::sync_event>(api::to_event(tenant, *is, around.time->now()));
+      value = graphql::resolved::of<api::sync_event>(api::to_event(tenant, *is, begun, around.time->now()));
     count_written(around);
     return bodies.emplace_back(writer.shape(), writer.write(value)).second;
   }
@@ -103,7 +104,7 @@ class feed_hub::subscription {
   enum class state : std::uint8_t { new_, behind, live, held, ended };
 
   subscription(feed_hub& hub_, topic& on_, api::origin from_, std::string device_id_,
-               std::optional<sync::position> after_, std::shared_ptr<const graphql::event_writer> writer_)
+               std::optional<sync::cursor> after_, std::shared_ptr<const graphql::event_writer> writer_)
       : hub(&hub_)
       , on(&on_)
       , from(std::move(from_))
@@ -123,10 +124,11 @@ class feed_hub::subscription {
   topic* on;
   api::origin from;
   std::string device_id;
-  std::size_t place = 0;               // in topic::all
-  std::optional<sync::position> after; // where it begins, when the client said so
+  std::size_t place = 0;             // in topic::all
+  std::optional<sync::cursor> after; // where it begins, when the client said so
   std::shared_ptr<const graphql::event_writer> writer;
   net::event_sink* sink = nullptr;
+  api::stream_begun begun_or_refused; // empty once it was told
   state is = state::new_;
   bool caught_up = false;
   bool fetching = false;
@@ -136,7 +138,8 @@ class feed_hub::subscription {
   sync::user_number viewer = 0;
   sync::device_number device = 0;
   std::vector<sync::push_setting> push;
-  sync::position at = 0; // sent, or left out, up to here; of a live one: at least
+  sync::position at = 0;    // sent, or left out, up to here; of a live one: at least
+  sync::position begun = 0; // as in sync::cursor
   sync::pacing pacing;
   sync::waiting held; // what waits while it is held
   std::int64_t held_until_us = 0;
@@ -225,14 +228,16 @@ bool feed_hub::has_room_for(const api::origin& from) const {
 }
 
 std::shared_ptr<net::event_source> feed_hub::open(const api::origin& from, std::string device_id,
-                                                  std::optional<sync::position> after,
-                                                  std::shared_ptr<const graphql::event_writer> writer) {
+                                                  std::optional<sync::cursor> after,
+                                                  std::shared_ptr<const graphql::event_writer> writer,
+                                                  api::stream_begun begun) {
   auto& in = topics_[from.who.tenant];
   if (!in) {
     in = std::make_unique<topic>();
     in->tenant = from.who.tenant;
   }
   auto one = std::make_shared<subscription>(*this, *in, from, std::move(device_id), after, std::move(writer));
+  one->begun_or_refused = std::move(begun);
   in->add(one);
   ++count_;
   return std::make_shared<source>(std::move(one));
@@ -262,9 +267,10 @@ void feed_hub::leave(const subscription_ptr& one) {
 
 void feed_hub::fail(const subscription_ptr& one, const error& why) {
   if (one->sink == nullptr) return;
+  if (const auto tell = std::exchange(one->begun_or_refused, {})) tell(&why);
   auto& sink = *std::exchange(one->sink, nullptr);
   sink.fail(
-      graphql::engine::error_body(why, one->from.request_id)); // ends the operation, and with it the source
+      one->writer->write_refusal(why, one->from.request_id)); // ends the operation, and with it the source
 }
 
 // ── sending ──
@@ -297,6 +303,7 @@ bool feed_hub::send_page(const subscription_ptr& one) {
     if (!one->sink->has_room()) return true;
     told_event event;
     event.is = &one->page->events[one->page_next++];
+    event.begun = one->begun;
     if (one->wants(*event.is)) send(one, event);
   }
   if (!one->page) return true; // it left meanwhile
@@ -356,7 +363,7 @@ void feed_hub::fetch(const subscription_ptr& one) {
   one->fetching = true;
   const bool is_first = one->viewer == 0;
   reading_.read_feed(
-      one->from, {one->device_id, is_first ? one->after : std::optional(one->at)},
+      one->from, {one->device_id, is_first ? one->after : std::optional(sync::cursor{one->at, one->begun})},
       [this, held = std::weak_ptr(one), epoch = one->on->epoch](result<sync::query_answer> answer) {
         if (const auto still = held.lock(); still && still->hub != nullptr)
           fetched(still, epoch, std::move(answer));
@@ -392,8 +399,10 @@ void feed_hub::fetched(const subscription_ptr& one, std::uint64_t epoch, result<
   one->viewer = page->viewer;
   one->device = page->device;
   one->push = page->push;
+  if (const auto tell = std::exchange(one->begun_or_refused, {})) tell(nullptr);
   if (is_first) {
-    one->at = page->from;
+    one->at = page->from.at;
+    one->begun = page->from.begun;
     reading_.listens(one->from, one->device_id);
   }
   if (page->must_resync) {

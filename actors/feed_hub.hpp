@@ -67,11 +67,12 @@ class feed_hub {
 
   // False: its user has as many subscriptions here as one may have.
   bool has_room_for(const api::origin& from) const;
-  // A new subscription; it begins with net::event_source::start. `after` nothing: from the device's acknowledged position.
+  // A new subscription; it begins with net::event_source::start. `after` nothing: from where the device acknowledged.
   // Whether the device may is found by the first page; a failure ends the operation with its error.
   std::shared_ptr<net::event_source> open(const api::origin& from, std::string device_id,
-                                          std::optional<sync::position> after,
-                                          std::shared_ptr<const graphql::event_writer> writer);
+                                          std::optional<sync::cursor> after,
+                                          std::shared_ptr<const graphql::event_writer> writer,
+                                          api::stream_begun begun = {});
 
   // The tenant has committed a batch; in the order of the commits. When the one before it was not told, everybody reads on
   // from the tables. False: nobody here listens to the tenant.

@@ -83,6 +83,7 @@ struct command_request {
   device_actor device; // set when it went through one; the network actor keeps it for the next command
   tenant_actor tenant; // likewise
   result<api::command_answer> answer = error{error_code::internal, "no answer"};
+  bool was_refused = false; // with the group that it was in
 
   // The same request, to be sent anew while somebody may still be at this one.
   std::shared_ptr<command_request> again() const {
@@ -113,6 +114,8 @@ struct batch_group {
   std::string batches;     // bodies of storage::write_batch, one after the other
   std::vector<part> parts; // one for each batch
   std::vector<sent> last;  // one for each tenant
+  // Of all of it: what must go on when the storage is full (cluster::shard::purpose).
+  bool is_upkeep = true;
 
   // Takes out what these tenants sent.
   template<class Predicate> void remove_if(Predicate is_out);

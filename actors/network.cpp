@@ -399,12 +399,14 @@ class bridge final : public net::gateway, public api::backend, feed_reading {
   }
 
   result<std::shared_ptr<void>> open_events(const api::origin& from, std::string device_id,
-                                            std::optional<sync::position> after,
-                                            std::shared_ptr<const graphql::event_writer> writer) override {
+                                            std::optional<sync::cursor> after,
+                                            std::shared_ptr<const graphql::event_writer> writer,
+                                            api::stream_begun begun) override {
     if (!work_->hub->has_room_for(from))
       return error{
           error_code::rate_limited, "this user has as many subscriptions as one may have", {}, 10'000};
-    return std::shared_ptr<void>(work_->hub->open(from, std::move(device_id), after, std::move(writer)));
+    return std::shared_ptr<void>(
+        work_->hub->open(from, std::move(device_id), after, std::move(writer), std::move(begun)));
   }
 
  private:

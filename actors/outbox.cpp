@@ -7,7 +7,7 @@
 namespace mooring::actors {
 
 result<void> outbox::add(const sender& from, std::uint64_t sequence, const sync::write_list& writes,
-                         storage::numbering before) {
+                         storage::numbering before, bool is_upkeep) {
   if (group_ && from.writer != writer_) flush();
   if (!group_) {
     writer_ = from.writer;
@@ -18,6 +18,7 @@ result<void> outbox::add(const sender& from, std::uint64_t sequence, const sync:
     if (group_->parts.empty()) group_.reset();
     return added;
   }
+  group_->is_upkeep = group_->is_upkeep && is_upkeep;
   const auto [place, is_new] = place_.try_emplace(from.tenant.id(), group_->last.size());
   if (is_new)
     group_->last.push_back({from.tenant, sequence});

@@ -26,7 +26,7 @@ class outbox {
   // Encodes one command's writes as the sender's batch number `sequence`. Batches of one tenant leave in the order of the
   // calls. Failures, with nothing added: those of storage::append_batch.
   result<void> add(const sender& from, std::uint64_t sequence, const sync::write_list& writes,
-                   storage::numbering before);
+                   storage::numbering before, bool is_upkeep);
   void flush();
 
  private:

@@ -163,7 +163,7 @@ bool runtime::is_ready(std::string& why_not) const {
   return true;
 }
 
-result<void> runtime::wait_ready(std::int64_t timeout_ms) {
+result<void> runtime::wait_ready(std::int64_t timeout_ms, const std::function<bool()>& is_over) {
   const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   const auto loaded = [&](const auto& shard) {
     return shard->counters.leading || shard->counters.lacks_room;
@@ -171,7 +171,9 @@ result<void> runtime::wait_ready(std::int64_t timeout_ms) {
   std::string why_not;
   while (!std::all_of(parts_->shards.begin(), parts_->shards.end(), loaded)) {
     (void)is_ready(why_not);
-    if (std::chrono::steady_clock::now() > until) return error{error_code::unavailable, why_not};
+    if (is_over && is_over()) return error{error_code::unavailable, "the start was given up: " + why_not};
+    if (std::chrono::steady_clock::now() > until)
+      return error{error_code::unavailable, fmt::format("not ready after {} ms: {}", timeout_ms, why_not)};
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
   return {};

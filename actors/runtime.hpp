@@ -53,8 +53,8 @@ class runtime {
   ~runtime(); // stops
 
   // Until every shard leads and its tables hold what its log holds, or cannot for want of room on its disk: then
-  // is_ready says so. unavailable when it takes too long.
-  result<void> wait_ready(std::int64_t timeout_ms);
+  // is_ready says so. unavailable when it takes too long, or `is_over` (asked again and again) says so.
+  result<void> wait_ready(std::int64_t timeout_ms, const std::function<bool()>& is_over = {});
   bool is_ready(std::string& why_not) const;
 
   // REQUIRES: `service` and the context outlive the gateway.

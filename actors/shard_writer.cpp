@@ -45,6 +45,7 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
         setting_.access->withdraw();
         held_back_ = opened;
       });
+  std::this_thread::sleep_for(std::chrono::microseconds(setting_.pause_us)); // the thread is its own
   auto opened = cluster::shard::open(options);
   // After a failure of the writer before this one, readers still hold the environment for the moment of their query.
   for (int tries = 0; !opened && opened.failure().code == error_code::unavailable && tries < open_tries;
@@ -92,6 +93,8 @@ shard_writer_actor::behavior_type shard_writer_state::behavior() {
 void shard_writer_state::add(batch_group& what) {
   // First, because it decides whose batches are dropped.
   if (!group_.empty() && group_.size() + what.batches.size() > around_.settings.group_bytes_max) flush();
+  if (is_full_ && what.is_upkeep != group_is_upkeep_)
+    flush(); // what goes on is not held up by what is refused
   if (!lost_.empty() || !lost_before_.empty() || !refused_.empty())
     what.remove_if([&](const tenant_actor& one) {
       return lost_.contains(one.id()) || lost_before_.contains(one.id()) || refused_.contains(one.id());
@@ -101,6 +104,7 @@ void shard_writer_state::add(batch_group& what) {
     group_ = std::move(what.batches);
   else
     group_.append(what.batches);
+  group_is_upkeep_ = group_is_upkeep_ && what.is_upkeep;
   count_ += what.parts.size();
   in_group_.insert(in_group_.end(), std::make_move_iterator(what.last.begin()),
                    std::make_move_iterator(what.last.end()));
@@ -113,6 +117,7 @@ void shard_writer_state::flush() {
   if (in_group_.empty()) return;
   auto body = std::exchange(group_, {});
   auto group = std::exchange(in_group_, {});
+  const bool is_upkeep = std::exchange(group_is_upkeep_, true);
 
   auto& counters = *setting_.counters;
   const auto size = static_cast<std::int64_t>(std::exchange(count_, 0));
@@ -123,12 +128,16 @@ void shard_writer_state::flush() {
 
   if (!shard_->can_propose())
     return group_failed(std::move(group), {error_code::unavailable, "the shard has no leader here", {}, 500});
-  shard_->propose(std::move(body), [this, group = std::move(group)](result<cluster::log_index> done) mutable {
-    if (done)
-      group_committed(*done, std::move(group));
-    else
-      group_failed(std::move(group), done.failure());
-  });
+  shard_->propose(
+      std::move(body),
+      [this, is_upkeep, group = std::move(group)](result<cluster::log_index> done) mutable {
+        if (!is_upkeep) is_full_ = !done && done.failure().code == error_code::storage_full;
+        if (done)
+          group_committed(*done, std::move(group));
+        else
+          group_failed(std::move(group), done.failure());
+      },
+      is_upkeep ? cluster::shard::purpose::upkeep : cluster::shard::purpose::ordinary);
   if (was_stopped_) stopped(stopped_why_);
   tell_applied();
 }

@@ -52,6 +52,7 @@ struct writer_setting {
   cluster::shard_options shard; // without observer and storage
   shard_access* access = nullptr;
   writer_counters* counters = nullptr;
+  std::int64_t pause_us = 0; // before it opens the shard: back-off after a failure
 };
 
 class shard_writer_state final : cluster::shard_observer {
@@ -100,6 +101,8 @@ class shard_writer_state final : cluster::shard_observer {
   std::unique_ptr<cluster::shard> shard_;
   std::string group_;     // bodies of the batches, one after the other
   std::size_t count_ = 0; // of them
+  bool group_is_upkeep_ = true;
+  bool is_full_ = false; // the last group that was no upkeep was refused
   std::vector<sent_batch> in_group_;
   bool flush_sent_ = false;
   std::deque<committed_group> unapplied_;

@@ -1,6 +1,7 @@
 // What every actor of a node shares: settings, clock, census, counters. Immutable or thread-safe; outlives all actors.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -64,6 +65,8 @@ class restart_window {
     return at_us_.size() <= settings.restarts_max;
   }
   std::uint32_t count() const { return static_cast<std::uint32_t>(at_us_.size()); }
+  // The pause before the next start: 20 ms, 40 ms, … 2.5 s.
+  std::int64_t back_off_us() const { return 10'000ll << std::min<std::uint32_t>(count(), 8); }
 
  private:
   std::vector<std::int64_t> at_us_;

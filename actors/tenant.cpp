@@ -67,6 +67,12 @@ void tenant_state::take(command_ptr request) {
   request->tenant = self_;
   if (request->device_id.empty()) return decide(std::move(request));
   auto& device = device_of(request->device_id);
+  if (!device.actor)
+    return refuse(std::move(request),
+                  error{error_code::unavailable,
+                        "the device is being started again",
+                        {},
+                        (device.not_before_us - around_.time->monotonic_us()) / 1000 + 1});
   if (device.asked_to_stop) return device.held.push_back(std::move(request));
   const auto id = request->id;
   const auto asker = request->reply_to;
@@ -78,7 +84,7 @@ void tenant_state::take(command_ptr request) {
 tenant_state::device_entry& tenant_state::device_of(const std::string& id) {
   auto& entry = devices_[id];
   entry.used_us = used_us_;
-  if (entry.actor) return entry;
+  if (entry.actor || around_.time->monotonic_us() < entry.not_before_us) return entry;
   entry.actor =
       spawn_pinned<device_state, device_actor>(self_->home_system(), *setting_.where, around_, tenant_, id,
                                                tenant_actor{self_}, entry.restarts.count());
@@ -185,7 +191,11 @@ void tenant_state::decide(command_ptr request) {
   const bool wrote = !writes->empty();
   if (wrote) {
     if (const auto now = around_.time->now(); analytics_.is_due(now)) analytics_.take(now, *writes);
-    if (auto sent = send(*writes, before); !sent) return refuse(std::move(request), sent.failure());
+    const bool is_upkeep = std::holds_alternative<sync::acknowledge>(request->what);
+    if (request->was_refused) setting_.batches->flush(); // what goes on is not held up by what is refused
+    if (auto sent = send(*writes, before, is_upkeep); !sent)
+      return refuse(std::move(request), sent.failure());
+    if (request->was_refused) setting_.batches->flush();
     sequence = sent_;
     overlay_.add(sequence, std::make_shared<const sync::write_list>(std::move(*writes)));
     // Also while nobody watches: who begins to before this is committed reads the device as it was, and must hear of it.
@@ -198,8 +208,9 @@ void tenant_state::decide(command_ptr request) {
   waiting_.push_back({sequence, wrote, std::move(request)});
 }
 
-result<void> tenant_state::send(const sync::write_list& writes, storage::numbering before) {
-  auto added = setting_.batches->add({setting_.writer, self_, tables_.hash()}, sent_ + 1, writes, before);
+result<void> tenant_state::send(const sync::write_list& writes, storage::numbering before, bool is_upkeep) {
+  auto added =
+      setting_.batches->add({setting_.writer, self_, tables_.hash()}, sent_ + 1, writes, before, is_upkeep);
   if (added) ++sent_;
   return added;
 }
@@ -246,7 +257,7 @@ void tenant_state::count_upload(const command_request& request, const sync::uplo
 void tenant_state::write_analytics() {
   sync::write_list writes;
   analytics_.take(around_.time->now(), writes);
-  if (send(writes, {}).ok()) overlay_.add(sent_, writes);
+  if (send(writes, {}, false).ok()) overlay_.add(sent_, writes);
 }
 
 void tenant_state::count_conflicts(const sync::upload_answer& answer) {
@@ -271,6 +282,7 @@ void tenant_state::refuse(command_ptr request, error why) {
 
 void tenant_state::committed(std::uint64_t upto) {
   committed_ = std::max(committed_, upto);
+  if (sweep_sent_ != 0 && sweep_sent_ <= committed_) sweep_committed();
   while (!waiting_.empty() && waiting_.front().sequence <= committed_) {
     auto request = std::move(waiting_.front().request);
     waiting_.pop_front();
@@ -303,13 +315,18 @@ void tenant_state::refused(const error& why) {
   around_.counters->commands_waiting.fetch_sub(static_cast<std::int64_t>(waiting.size()),
                                                std::memory_order_relaxed);
   std::vector<command_ptr> again;
-  for (auto& one : waiting)
-    if (one.wrote)
-      refuse(std::move(one.request), why);
-    else
+  // A retry that had nothing to write repeats an older answer, which may be stored, and an acknowledgement was refused for
+  // what it stood beside: they are decided once more.
+  for (auto& one : waiting) {
+    const bool may_go_on = !one.wrote || (std::holds_alternative<sync::acknowledge>(one.request->what) &&
+                                          !std::exchange(one.request->was_refused, true));
+    if (may_go_on)
       again.push_back(std::move(one.request));
-  // A retry that had nothing to write repeats an older answer, which may be stored: it is decided once more.
+    else
+      refuse(std::move(one.request), why);
+  }
   for (auto& request : again) decide(std::move(request));
+  if (sweep_sent_ > committed_) sweep_refused();
   for (auto left = reads_answered_.size(); left > 0; --left) read(take_answered());
 }
 
@@ -553,9 +570,10 @@ void tenant_state::begin_sweep() {
 
 // One stretch of rows; the next one follows a little later, so that commands come first.
 void tenant_state::sweep() {
-  sweeping_ = sweep_stretch();
+  const bool is_under_way = sweep_sent_ != 0;
+  if (!is_under_way) sweeping_ = sweep_stretch();
   if (!sweeping_) return;
-  const bool busy = !waiting_.empty();
+  const bool busy = is_under_way || !waiting_.empty();
   self_->delayed_send(self_, std::chrono::milliseconds(busy ? 200 : 20), sweep_further{});
 }
 
@@ -566,19 +584,20 @@ bool tenant_state::sweep_stretch() {
   const auto now = around_.time->now();
   auto store = present_store();
   if (!store) return false;
+  sweep_before_ = sweep_at_;
   sync::write_list writes;
-  tables_.collect_expired(now + -rules.idempotency_window_ms, rows_per_sweep, sweep_resume_, writes);
+  tables_.collect_expired(now + -rules.idempotency_window_ms, sweep_rows_, sweep_at_.resume, writes);
   sync::sweep_candidates seen;
   std::size_t looked_at = 0;
-  if (sweep_resume_.empty())
-    tables_.scan_feed(sweep_feed_, [&](const storage::feed_slot_view& slot) {
-      sweep_feed_ = slot.at;
+  if (sweep_at_.resume.empty())
+    tables_.scan_feed(sweep_at_.feed, [&](const storage::feed_slot_view& slot) {
+      sweep_at_.feed = slot.at;
       if (auto one = storage::to_slot(slot); sync::has_expired(one, now, rules))
         seen.feed.push_back({one.at, {std::move(one)}});
-      return ++looked_at < rows_per_sweep;
+      return ++looked_at < sweep_rows_;
     });
-  if (sweep_resume_.empty())
-    tables_.collect_old_analytics(sync::hour_of(now) - sync::analytics_hours_max, rows_per_sweep, writes);
+  if (sweep_at_.resume.empty())
+    tables_.collect_old_analytics(sync::hour_of(now) - sync::analytics_hours_max, sweep_rows_, writes);
   std::erase_if(writes, [&](const sync::write& one) { return overlay_.is_pending(one); });
   const auto swept = overlay_.pending_swept().value_or(tables_.swept());
   auto more = sync::decide_sweep(**store, seen, swept, now, rules); // as it stands with what is pending
@@ -589,13 +608,34 @@ bool tenant_state::sweep_stretch() {
     return false;
   }
   if (!writes.empty()) {
-    if (!send(writes, {(*store)->counters().last_device})) return false;
-    around_.counters->swept_rows.fetch_add(writes.size(), std::memory_order_relaxed);
+    setting_.batches->flush(); // so that it goes on alone when uploads are refused
+    if (!send(writes, {(*store)->counters().last_device}, true)) return false;
+    setting_.batches->flush();
     overlay_.add(sent_, writes);
+    sweep_sent_ = sent_;
+    sweep_removes_ = writes.size();
   }
-  if (!sweep_resume_.empty() || looked_at >= rows_per_sweep) return true;
-  sweep_feed_ = 0;
+  if (!sweep_at_.resume.empty() || looked_at >= sweep_rows_) return true;
+  sweep_at_.feed = 0;
   return false;
+}
+
+void tenant_state::sweep_committed() {
+  around_.counters->swept_rows.fetch_add(sweep_removes_, std::memory_order_relaxed);
+  sweep_sent_ = 0;
+  sweep_rows_ = std::min(2 * sweep_rows_, sweep_rows_max);
+}
+
+// What removes less needs less room: LMDB writes the pages that it frees rows of anew.
+void tenant_state::sweep_refused() {
+  sweep_sent_ = 0;
+  sweep_at_ = sweep_before_;
+  if (sweep_rows_ == sweep_rows_min) { // the next round tries again
+    sweeping_ = false;
+    return;
+  }
+  sweep_rows_ = std::max(sweep_rows_ / 4, sweep_rows_min);
+  if (!std::exchange(sweeping_, true)) sweep();
 }
 
 void tenant_state::end(caf::error reason) {
@@ -623,11 +663,14 @@ void tenant_state::device_down(const caf::down_msg& message) {
     at->second.asked_to_stop = false;
     around_.who->count_restart(actor_kind::device);
     log::error("device {}/{}: failed: {}", tenant_, at->first, caf::to_string(message.reason));
-    if (!at->second.restarts.allow(around_.time->monotonic_us(), around_.settings)) {
+    const auto now_us = around_.time->monotonic_us();
+    if (!at->second.restarts.allow(now_us, around_.settings)) {
       log::error("tenant {}: device {} failed too often", tenant_, at->first);
       end(caf::make_error(caf::sec::runtime_error, "a device failed too often"));
       return;
     }
+    if (at->second.restarts.count() > 1)
+      at->second.not_before_us = now_us + at->second.restarts.back_off_us();
     for (auto& request : held) take(std::move(request));
     return;
   }

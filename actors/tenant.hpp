@@ -76,8 +76,9 @@ class tenant_state {
     device_actor actor;
     std::int64_t used_us = 0;
     restart_window restarts;
-    bool asked_to_stop = false;    // and has not said yet whether it does
-    std::vector<command_ptr> held; // … what came in the meantime
+    std::int64_t not_before_us = 0; // back-off after a failure; the first is started again at once
+    bool asked_to_stop = false;     // and has not said yet whether it does
+    std::vector<command_ptr> held;  // … what came in the meantime
   };
 
   // commands
@@ -85,7 +86,7 @@ class tenant_state {
   void decide(command_ptr request);
   result<sync::write_list> apply_rules(command_request& request, sync::store& over);
   // Encodes the writes into the outbox as the next batch, number sent_ from then on.
-  result<void> send(const sync::write_list& writes, storage::numbering before);
+  result<void> send(const sync::write_list& writes, storage::numbering before, bool is_upkeep);
   void answer(command_ptr request);
   void refuse(command_ptr request, error why);
   void count_conflicts(const sync::upload_answer& answer);
@@ -121,6 +122,8 @@ class tenant_state {
   void begin_sweep();
   void sweep();
   bool sweep_stretch();
+  void sweep_committed();
+  void sweep_refused();
   void forget_damage();
   void end(caf::error reason);
   void device_down(const caf::down_msg& message);
@@ -169,10 +172,17 @@ class tenant_state {
   static constexpr std::size_t answered_bytes_max = 1u << 20;
   static constexpr std::int64_t answered_bytes_max_of_node = 64u << 20;
 
-  static constexpr std::size_t rows_per_sweep = 2'000; // looked at in one go
+  // Where a stretch of the sweep begins.
+  struct sweep_place {
+    std::string resume;      // of collect_expired
+    sync::position feed = 0; // … and then of the feed
+  };
+  static constexpr std::size_t sweep_rows_min = 16, sweep_rows_max = 2'000;
   bool sweeping_ = false;
-  std::string sweep_resume_;      // where collect_expired goes on
-  sync::position sweep_feed_ = 0; // where the feed's sweep goes on
+  sweep_place sweep_at_, sweep_before_;     // the next stretch, and the one that is under way
+  std::size_t sweep_rows_ = sweep_rows_max; // looked at in one go; fewer where the storage is nearly full
+  std::uint64_t sweep_sent_ = 0;            // the batch of the stretch that is under way
+  std::size_t sweep_removes_ = 0;           // … how many rows it removes
 };
 
 } // namespace mooring::actors

@@ -274,12 +274,12 @@ result<std::int32_t> read_first(const value& from, std::int32_t otherwise) {
 }
 
 // `argument` is what the error names.
-result<std::optional<sync::position>> read_cursor(const value& from, std::string_view argument,
-                                                  std::string_view tenant) {
-  if (!from.given()) return std::optional<sync::position>{};
+result<std::optional<sync::cursor>> read_cursor(const value& from, std::string_view argument,
+                                                std::string_view tenant) {
+  if (!from.given()) return std::optional<sync::cursor>{};
   auto at = sync::decode_cursor(tenant, from.string());
   if (!at) return bad(at.failure().message, argument);
-  return std::optional<sync::position>{*at};
+  return std::optional<sync::cursor>{*at};
 }
 
 void add_to_digest(std::string& to, const value& from) {
@@ -488,7 +488,7 @@ result<sync::list_conflicts> read_list_conflicts(argument_list arguments, std::s
   out.first = *first;
   auto after = read_cursor(arguments[3], "after", tenant);
   if (!after) return after.failure();
-  out.after = *after;
+  if (*after) out.after = (*after)->at;
   return out;
 }
 

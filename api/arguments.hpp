@@ -38,10 +38,10 @@ result<sync::broadcast> read_broadcast(argument_list arguments);
 sync::get_entity read_get_entity(argument_list arguments);
 result<sync::get_changes> read_get_changes(argument_list arguments, std::string_view tenant);
 result<sync::list_conflicts> read_list_conflicts(argument_list arguments, std::string_view tenant);
-// Of the subscription syncEvents: the device, and the position that it asks for.
+// Of the subscription syncEvents: the device, and where it asks to begin.
 struct open_events {
   std::string device_id;
-  std::optional<sync::position> after;
+  std::optional<sync::cursor> after;
 };
 result<open_events> read_open_events(argument_list arguments, std::string_view tenant);
 result<sync::get_analytics> read_get_analytics(argument_list arguments);

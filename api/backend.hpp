@@ -38,6 +38,9 @@ struct origin {
   std::uint64_t request_id = 0;
 };
 
+// Called at most once: a stream that was opened has begun, or was refused (then why). Not when its reader left before.
+using stream_begun = std::function<void(const error* why)>;
+
 // One per network thread; calls and completions happen on that thread. `done` is called exactly once.
 class backend {
  public:
@@ -46,12 +49,13 @@ class backend {
   virtual void submit(const origin& from, command what, command_done done) = 0;
   // Sees everything that was acknowledged before.
   virtual void read(const origin& from, sync::query what, query_done done) = 0;
-  // Opens the stream of what is pushed to a device, from the position or from the one that it acknowledged. Events are
+  // Opens the stream of what is pushed to a device, from the cursor or from the one that it acknowledged. Events are
   // api::sync_event. The source is what the implementation's network layer expects; whether the device may listen is found
   // when it begins.
   virtual result<std::shared_ptr<void>> open_events(const origin& from, std::string device_id,
-                                                    std::optional<sync::position> after,
-                                                    std::shared_ptr<const graphql::event_writer> writer) = 0;
+                                                    std::optional<sync::cursor> after,
+                                                    std::shared_ptr<const graphql::event_writer> writer,
+                                                    stream_begun begun) = 0;
 };
 
 } // namespace mooring::api

@@ -265,7 +265,7 @@ void bind_reads(graphql::bindings& to) {
       .field<&device_answer::health_score>("healthScore")
       .field<&device_answer::pending_changes>("pendingChanges")
       .field("cursor", [](const device_answer& x, const field_context& at) -> std::optional<std::string> {
-        if (x.is.acknowledged == 0) return std::nullopt;
+        if (x.is.acknowledged.at == 0) return std::nullopt;
         return encode_cursor(tenant_of(at), x.is.acknowledged);
       });
   to.object<push_answer>("PushSubscriptionType")

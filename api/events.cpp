@@ -30,8 +30,8 @@ std::vector<sync::domain> domains_of(sync::domain_set set) {
 
 } // namespace
 
-sync_event to_event(std::string_view tenant, sync::feed_event of, instant now) {
-  auto cursor = sync::encode_cursor(tenant, of.slot.at);
+sync_event to_event(std::string_view tenant, sync::feed_event of, sync::position begun, instant now) {
+  auto cursor = sync::encode_cursor(tenant, {of.slot.at, begun});
   struct visitor {
     std::string cursor;
     const sync::feed_slot& slot;

@@ -64,8 +64,8 @@ struct caught_up_event { // CaughtUpEvent
 using sync_event = std::variant<data_update_event, sync_trigger_event, conflict_alert_event,
                                 system_notification_event, resync_required_event, caught_up_event>;
 
-// The event of one place in the feed, with the cursor behind it.
-sync_event to_event(std::string_view tenant, sync::feed_event of, instant now);
+// The event of one place in the feed, with the cursor behind it; `begun` as in sync::cursor.
+sync_event to_event(std::string_view tenant, sync::feed_event of, sync::position begun, instant now);
 sync_event resync_required(std::string_view tenant, sync::position head, instant now);
 sync_event caught_up(std::string_view tenant, sync::position upto, instant now);
 

@@ -1,6 +1,8 @@
 #include "api/service.hpp"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 
 #include <fmt/format.h>
 
@@ -30,6 +32,7 @@ struct request_context : output_context {
   std::string address;
   bool may_mutate = true;
   bool method_not_allowed = false;
+  bool is_noted = false; // the error of a stream that its field refused
   std::uint64_t bytes = 0;
 };
 
@@ -53,18 +56,58 @@ void count(field_outcomes& to, bool ok, std::int64_t took_us) {
                               std::memory_order_relaxed);
 }
 
+// Counts the errors that clients are told, and leaves a trace of them under the request's id, which they are told too.
+class error_notes {
+ public:
+  explicit error_notes(const clock& time)
+      : time_(time) {}
+
+  void note(const error& why, std::uint64_t request_id, std::string_view where) {
+    counts_[static_cast<std::size_t>(why.code)].fetch_add(1, std::memory_order_relaxed);
+    switch (why.code) {
+    case error_code::internal: // the client is told no more than the request's id
+      return log::error("request {:x}: {}: {}", request_id, where, why.message);
+    case error_code::unavailable:
+    case error_code::storage_full: // each of many requests may meet it
+      if (may_warn()) return log::warning("request {:x}: {}: {}", request_id, where, why.message);
+      [[fallthrough]];
+    default: return log::debug("request {:x}: {}: {}", request_id, where, to_string(why.code));
+    }
+  }
+  std::uint64_t count_of(error_code code) const {
+    return counts_[static_cast<std::size_t>(code)].load(std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr std::uint64_t warnings_per_second = 10;
+
+  bool may_warn() {
+    const auto second = static_cast<std::uint64_t>(time_.monotonic_us() / 1'000'000);
+    auto seen = warned_.load(std::memory_order_relaxed);
+    for (;;) {
+      const auto in_second = seen >> 8 == second ? seen & 0xff : 0;
+      if (in_second == warnings_per_second) return false;
+      if (warned_.compare_exchange_weak(seen, second << 8 | (in_second + 1), std::memory_order_relaxed))
+        return true;
+    }
+  }
+
+  const clock& time_;
+  std::array<std::atomic<std::uint64_t>, error_code_count> counts_{};
+  std::atomic<std::uint64_t> warned_{0}; // the second, and how often in it
+};
+
 // Answers a root field and counts how it went.
 struct answerer {
   responder to;
   field_outcomes* outcome;
+  error_notes* errors;
   const clock* time;
   std::int64_t began_us;
   std::uint64_t request_id;
   void operator()(result<resolved> answer) const {
     count(*outcome, answer.ok(), time->monotonic_us() - began_us);
-    // The client is told no more than the request's id.
-    if (!answer.ok() && answer.failure().code == error_code::internal)
-      log::error("request {:x}: {}: {}", request_id, outcome->name, answer.failure().message);
+    if (!answer.ok()) errors->note(answer.failure(), request_id, outcome->name);
     to(std::move(answer));
   }
 };
@@ -84,7 +127,8 @@ struct service::parts {
       : options(std::move(given))
       , limiter(options.rates)
       , new_documents(where_limited(options))
-      , schema(build()) {}
+      , schema(build())
+      , errors(*options.time) {}
 
   graphql::bindings bind();
   std::optional<error> admit(const graphql::admission& what);
@@ -157,6 +201,7 @@ struct service::parts {
   std::atomic<std::uint64_t> refused_for_rate{0};
   std::unique_ptr<const graphql::schema> schema;
   std::vector<std::unique_ptr<field_outcomes>> outcomes;
+  error_notes errors;
   std::unique_ptr<graphql::engine> engine;
 };
 
@@ -169,7 +214,8 @@ void service::parts::root(graphql::bindings& to, std::string_view type, std::str
   to.root<T>(type, field, [this, resolve, outcome](const field_call& call, responder answer) {
     auto& at = context_of(call);
     (this->*resolve)(
-        call, at, answerer{std::move(answer), outcome, options.time, at.from.arrived_us, at.from.request_id});
+        call, at,
+        answerer{std::move(answer), outcome, &errors, options.time, at.from.arrived_us, at.from.request_id});
   });
 }
 
@@ -386,10 +432,18 @@ graphql::bindings service::parts::bind() {
                                                      graphql::stream_responder answer) {
     auto& at = context_of(call);
     auto what = read_open_events(call.arguments, at.tenant);
-    auto source =
-        what ? at.backend->open_events(at.from, std::move(what->device_id), what->after, std::move(writer))
-             : result<std::shared_ptr<void>>(what.failure());
-    count(*opened, source.ok(), options.time->monotonic_us() - at.from.arrived_us);
+    const auto begun = [this, opened, arrived_us = at.from.arrived_us,
+                        request_id = at.from.request_id](const error* why) {
+      count(*opened, why == nullptr, options.time->monotonic_us() - arrived_us);
+      if (why) errors.note(*why, request_id, opened->name);
+    };
+    auto source = what ? at.backend->open_events(at.from, std::move(what->device_id), what->after,
+                                                 std::move(writer), begun)
+                       : result<std::shared_ptr<void>>(what.failure());
+    if (!source) {
+      begun(&source.failure());
+      at.is_noted = true;
+    }
     answer(std::move(source));
   });
   return to;
@@ -466,10 +520,13 @@ void service::execute(const service_request& request, std::function<void(service
   what.request_id = request.request_id;
   what.context = context;
   what.may_stream = request.may_stream;
-  parts_->engine->execute(what,
-                          [at = std::move(context), done = std::move(done)](graphql::response response) {
-                            done({std::move(response), at->method_not_allowed});
-                          });
+  parts_->engine->execute(what, [at = std::move(context), done = std::move(done),
+                                 errors = &parts_->errors](graphql::response response) {
+    // A subscription that its field refuses was noted there.
+    if (response.refused && !at->is_noted)
+      errors->note({*response.refused, {}}, at->from.request_id, "before execution");
+    done({std::move(response), at->method_not_allowed});
+  });
 }
 
 std::string service::unauthenticated_body(std::uint64_t request_id) {
@@ -482,6 +539,10 @@ const graphql::engine& service::engine() const {
 
 const std::vector<std::unique_ptr<field_outcomes>>& service::outcomes() const {
   return parts_->outcomes;
+}
+
+std::uint64_t service::errors(error_code code) const {
+  return parts_->errors.count_of(code);
 }
 
 std::uint64_t service::rate_limited() const {

@@ -80,6 +80,8 @@ class service {
   // Stable addresses; written by any thread.
   const std::vector<std::unique_ptr<field_outcomes>>& outcomes() const;
   std::uint64_t rate_limited() const;
+  // What clients were told: by fields, and by requests that were refused before execution.
+  std::uint64_t errors(error_code code) const;
 
   // What is missing or mistyped between SDL, bindings and argument readers; empty when all is well.
   static std::vector<std::string> check();

@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
+#include <ctime>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +23,7 @@
 #include "app/backups.hpp"
 #include "app/node.hpp"
 #include "app/tools.hpp"
+#include "base/deadline.hpp"
 #include "base/log.hpp"
 #include "config/nearest.hpp"
 #include "config/settings.hpp"
@@ -27,6 +31,21 @@
 using namespace mooring;
 
 namespace {
+
+// From its making on the process has 10 s, whatever hangs; what was acknowledged is on disk. The logger may be what hangs:
+// only the word waits for it.
+class stop_limit {
+ public:
+  explicit stop_limit(int code)
+      : end_(std::chrono::milliseconds(9'500), [code] { ::_exit(code); })
+      , word_(std::chrono::milliseconds(9'400), [] {
+        log::warning("the node did not stop in time and ends now; what it acknowledged is on disk");
+      }) {}
+
+ private:
+  deadline end_; // outlives the word
+  deadline word_;
+};
 
 struct serve_request {
   std::string config_file, data, listen;
@@ -65,14 +84,35 @@ int serve(const serve_request& request) {
   log::start({level_of(settings->log.level), settings->log.json, settings->log.file});
   for (const auto& one : settings->warnings) log::warning("{}", one);
   static std::atomic<bool> failed{false};
-  auto node = app::node::start(*settings, [](const std::string& why) {
+  static std::string why_failed; // from then on
+  const auto fail = [](const std::string& why) {
     log::error("the node cannot go on: {}", why);
+    why_failed = why;
     failed = true;
     ::kill(::getpid(), SIGTERM);
-  });
+  };
+  std::optional<stop_limit> limit;
+  const auto is_over = [&limit] { // asked while it starts
+    sigset_t ending;
+    sigemptyset(&ending);
+    for (const int signal : {SIGINT, SIGTERM}) sigaddset(&ending, signal);
+    const timespec at_once{};
+    if (!failed && sigtimedwait(&ending, nullptr, &at_once) < 0) return false;
+    limit.emplace(failed ? app::exit_failed : app::exit_ok);
+    return true;
+  };
+  auto node = app::node::start(*settings, fail, is_over);
   if (!node) {
+    const bool was_asked = limit && !failed;
+    if (was_asked) log::info("stopped before it served");
     log::stop();
-    return app::complain(app::exit_failed, node.failure().message);
+    if (was_asked) return app::exit_ok;
+    if (!failed) return app::complain(app::exit_failed, node.failure().message);
+    return app::complain(
+        app::exit_failed,
+        fmt::format("{}; `mooring check --data {}` says what is damaged, `mooring restore` makes a "
+                    "folder of a backup",
+                    why_failed, settings->data.folder));
   }
   const auto address = config::split_address(settings->network.listen)->first;
   const bool tls = !settings->network.tls_certificate.empty();
@@ -91,11 +131,13 @@ int serve(const serve_request& request) {
       log::info("certificate read again");
   }
   log::info("stopping");
+  const int code = failed ? app::exit_failed : app::exit_ok;
+  limit.emplace(code);
   (*node)->stop();
   node->reset();
   log::info("stopped");
   log::stop();
-  return failed ? app::exit_failed : app::exit_ok;
+  return code;
 }
 
 // Freed memory goes back to the system after a second instead of 25 ms: a group of uploads, or what waits for the tables,

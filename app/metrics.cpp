@@ -84,6 +84,12 @@ void write_requests(page& to, const api::service& service) {
     to.histogram("mooring_field_seconds", "From a request's arrival to its field's answer.", counts,
                  static_cast<double>(one->latency_sum_us) / 1e6, {{"field", one->name}});
   }
+  for (std::size_t i = 0; i < error_code_count; ++i) {
+    const auto code = static_cast<error_code>(i);
+    if (code == error_code::validation_error) continue; // an item's, never a request's
+    to.counter("mooring_errors_total", "Errors of fields, and of requests refused before execution, by code.",
+               static_cast<double>(service.errors(code)), {{"code", std::string(to_string(code))}});
+  }
   to.counter("mooring_rate_limited_total", "Requests over a rate limit.",
              static_cast<double>(service.rate_limited()));
   const auto engine = service.engine().counters();

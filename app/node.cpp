@@ -161,7 +161,8 @@ node::~node() {
 }
 
 result<std::unique_ptr<node>> node::start(const config::settings& settings,
-                                          std::function<void(const std::string& why)> fatal) {
+                                          std::function<void(const std::string& why)> fatal,
+                                          const std::function<bool()>& is_over) {
   storage::data_folder_options where;
   where.folder = settings.data.folder;
   where.shards = static_cast<unsigned>(settings.data.shards);
@@ -190,7 +191,7 @@ result<std::unique_ptr<node>> node::start(const config::settings& settings,
   auto made = std::make_unique<parts>(
       std::move(*folder), std::move(runtime), service_of(settings, node_id),
       [server_ref] { return *server_ref != nullptr ? (*server_ref)->totals() : net::net_totals{}; });
-  if (auto ready = made->runtime.wait_ready(ready_timeout_ms); !ready) return ready.failure();
+  if (auto ready = made->runtime.wait_ready(ready_timeout_ms, is_over); !ready) return ready.failure();
   if (std::string why; !made->runtime.is_ready(why)) log::warning("the node serves, but not all: {}", why);
   auto* const all = made.get();
   made->server = std::make_unique<net::server>(

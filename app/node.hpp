@@ -17,9 +17,11 @@ namespace mooring::app {
 class node {
  public:
   // Failures name what the operator can do: the folder is in use, the address is taken, a key file is missing…
-  // `fatal` is called at most once, from another thread, when the node cannot go on.
+  // `fatal` is called at most once, from another thread, when the node cannot go on. `is_over` is asked while the shards are
+  // loaded: once it says so, the start fails.
   static result<std::unique_ptr<node>> start(const config::settings& settings,
-                                             std::function<void(const std::string& why)> fatal);
+                                             std::function<void(const std::string& why)> fatal,
+                                             const std::function<bool()>& is_over);
   ~node(); // stops
 
   // Stops accepting, answers what is in flight, closes sockets with 1001, brings the tables up to date with the log; within

@@ -26,6 +26,7 @@ enum class error_code : std::uint8_t {
   // The codes below appear only inside an item's error, never as a request's.
   validation_error,
 };
+inline constexpr std::size_t error_code_count = static_cast<std::size_t>(error_code::validation_error) + 1;
 
 // The name clients see, for example "BAD_USER_INPUT".
 std::string_view to_string(error_code code);

@@ -1,5 +1,6 @@
 #include "base/log.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -92,6 +93,22 @@ bool enabled(level at) {
   return static_cast<int>(at) >= least_level.load(std::memory_order_relaxed);
 }
 
+// A line is one line, whatever a client called its device.
+static bool is_control(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte < 0x20 || byte == 0x7f;
+}
+static void append_escaped(std::string& out, std::string_view message) {
+  constexpr char digits[] = "0123456789abcdef";
+  for (const char c : message) {
+    if (is_control(c))
+      out.append({'\\', 'x', digits[static_cast<unsigned char>(c) >> 4],
+                  digits[static_cast<unsigned char>(c) & 15]});
+    else
+      out.push_back(c);
+  }
+}
+
 void write(level at, std::string_view message) {
   std::string line;
   if (json_lines.load(std::memory_order_relaxed)) {
@@ -102,6 +119,9 @@ void write(level at, std::string_view message) {
     line.append("\",\"message\":");
     append_json_string(line, message);
     line.push_back('}');
+    message = line;
+  } else if (std::any_of(message.begin(), message.end(), is_control)) {
+    append_escaped(line, message);
     message = line;
   }
   const auto now = std::atomic_load(&current);

@@ -70,6 +70,7 @@ class lmdb_storage final : public stable_storage {
   bool has_room_for(std::uint64_t usual, std::uint64_t most) override {
     return where_->has_room_for(usual, most);
   }
+  bool can_write(std::uint64_t bytes) override { return where_->can_write(bytes); }
 
   bool hold_view() override { return where_->hold_view().ok(); }
   void release_view() override { where_->release_view(); }

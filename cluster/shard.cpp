@@ -203,7 +203,7 @@ void shard::impl::finish_step() {
   }
 }
 
-void shard::impl::propose(std::string body, propose_completion done) {
+void shard::impl::propose(std::string body, propose_completion done, purpose what_for) {
   ++stats.proposals;
   const auto refuse = [&](error why) {
     ++stats.proposals_refused;
@@ -224,7 +224,8 @@ void shard::impl::propose(std::string body, propose_completion done) {
     raft_free(buffer.base);
     return refuse({error_code::internal, "the entry is malformed"});
   }
-  if (auto room = room_for_entry(body.size(), proposal_rows.size()); !room) { // R5: before raft_apply
+  if (auto room = room_for_entry(body.size(), proposal_rows.size(), what_for);
+      !room) { // R5: before raft_apply
     raft_free(buffer.base);
     if (live->io->failure()) finish_step();
     return refuse(room.failure());
@@ -291,7 +292,8 @@ void shard::impl::receive(std::string_view bytes) {
   if (const auto* entries = std::get_if<append_entries>(&decoded->body);
       entries && !entries->entries.empty()) {
     // R5: a follower that cannot store answers nothing, as if the message were lost.
-    if (const auto room = room_for_entry(bytes.size(), bytes.size() / row_bytes_usual); !room) {
+    if (const auto room = room_for_entry(bytes.size(), bytes.size() / row_bytes_usual, purpose::ordinary);
+        !room) {
       refuse(room.failure().message);
       return finish_step();
     }
@@ -299,7 +301,8 @@ void shard::impl::receive(std::string_view bytes) {
   if (std::holds_alternative<install_snapshot>(decoded->body)) {
     // raft drops its log in memory, and with it the bodies of pending entries, before it asks us to install.
     // What an earlier life of this replica began is finished when raft commits it again, or void.
-    if (!has_room(bytes.size(), bytes.size() / row_bytes_usual)) return refuse("the disk is full");
+    if (!has_room(bytes.size(), bytes.size() / row_bytes_usual, purpose::ordinary))
+      return refuse("the disk is full");
     const bool wait_for_more = applied_by_raft() < live->store->applied().ahead;
     if (const auto applied = wait_for_more ? result<void>{} : apply_pending(); !applied) {
       refuse(applied.failure().message);
@@ -367,9 +370,9 @@ result<std::unique_ptr<shard>> shard::open(shard_options options) {
   return std::unique_ptr<shard>(new shard(std::move(made)));
 }
 
-void shard::propose(std::string body, propose_completion done) {
+void shard::propose(std::string body, propose_completion done, purpose what_for) {
   MOORING_CHECK(!impl_->in_raft, "an observer does not call the shard");
-  impl_->propose(std::move(body), std::move(done));
+  impl_->propose(std::move(body), std::move(done), what_for);
 }
 
 bool shard::can_propose() const {

@@ -148,6 +148,9 @@ struct shard_stats {
 
 class shard {
  public:
+  // Upkeep is what removes rows or overwrites small ones, and must go on when the storage is full: it may use the disk's
+  // reserve, and let the file grow beyond its configured maximum.
+  enum class purpose : std::uint8_t { ordinary, upkeep };
   using propose_completion = std::function<void(result<log_index>)>;
   using completion = std::function<void(result<void>)>;
 
@@ -159,7 +162,7 @@ class shard {
   ~shard();
   shard(const shard&) = delete;
 
-  void propose(std::string body, propose_completion done);
+  void propose(std::string body, propose_completion done, purpose what_for = purpose::ordinary);
   bool can_propose() const;
   // Bytes from a peer. Anything may come: what is not valid is dropped and counted (R7).
   void receive(std::string_view bytes);

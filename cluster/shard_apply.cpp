@@ -16,21 +16,24 @@ constexpr std::uint64_t row_bytes_most = 4506;
 
 // Room to apply what is pending and this entry is kept free, so that what was accepted can reach the tables:
 // those who read wait for it.
-bool shard::impl::has_room(std::size_t bytes, std::size_t rows) {
+bool shard::impl::has_room(std::size_t bytes, std::size_t rows, purpose what_for) {
   const auto all_bytes = pending.bytes() + parts.bytes_left() + bytes;
   const auto all_rows = pending.rows() + parts.rows_left() + rows;
-  const auto usual = 2 * (all_bytes + all_rows * row_bytes_usual) + room_margin_bytes;
+  const auto expected = 2 * (all_bytes + all_rows * row_bytes_usual);
+  if (what_for == purpose::upkeep)
+    return live->storage->can_write(expected + bytes + all_rows * row_bytes_most);
+  const auto usual = expected + room_margin_bytes;
   return live->storage->has_room_for(usual, usual + bytes + all_rows * row_bytes_most);
 }
 
 // storage_full, or unavailable when the storage failed: then this step ends with a stop (finish_step).
-result<void> shard::impl::room_for_entry(std::size_t bytes, std::size_t rows) {
+result<void> shard::impl::room_for_entry(std::size_t bytes, std::size_t rows, purpose what_for) {
   if (blocked) return storage_full();
-  if (has_room(bytes, rows)) return {};
+  if (has_room(bytes, rows, what_for)) return {};
   if (nothing_waits()) return storage_full();
   if (auto applied = apply_pending(); !applied)
     return applied; // what waits goes first, and needs no room any more
-  return has_room(bytes, rows) ? result<void>{} : storage_full();
+  return has_room(bytes, rows, what_for) ? result<void>{} : storage_full();
 }
 
 bool shard::impl::apply_due() const {

@@ -68,7 +68,7 @@ struct shard::impl final : raft_io_host {
   void settle_raft();
   void notice_role();
   void receive(std::string_view bytes);
-  void propose(std::string body, propose_completion done);
+  void propose(std::string body, propose_completion done, purpose what_for);
   void tick();
 
   // ── deferred apply ──
@@ -81,8 +81,8 @@ struct shard::impl final : raft_io_host {
   result<void> apply_part(std::uint64_t bytes);
   void part_became_durable();
   result<void> apply_pending();
-  bool has_room(std::size_t bytes, std::size_t rows);
-  result<void> room_for_entry(std::size_t bytes, std::size_t rows);
+  bool has_room(std::size_t bytes, std::size_t rows, purpose what_for);
+  result<void> room_for_entry(std::size_t bytes, std::size_t rows, purpose what_for);
 
   // raft_io_host
   const apply_plan* plan_for_append(std::uint64_t bytes) override;

@@ -48,6 +48,8 @@ class stable_storage {
   // To be asked before something is accepted. True: about `usual` bytes can be written and the disk's reserve
   // stays, and up to `most` can in any case, also when others fill the disk in the meantime.
   virtual bool has_room_for(std::uint64_t usual, std::uint64_t most) = 0;
+  // True: `bytes` can be written, from the disk's reserve if need be.
+  virtual bool can_write(std::uint64_t bytes) = 0;
 
   // From now until release_view(), or until the storage is closed, whoever else reads sees what is committed now.
   // False: that cannot be had at the moment. Not for this object's own get and scan, which are not to be called

@@ -362,6 +362,34 @@ result<settings> load(const std::filesystem::path& file, const environment_varia
   return out;
 }
 
+// As browsers send it (RFC 6454): scheme, host, and a port that is not the scheme's own.
+static bool is_origin(std::string_view text) {
+  if (text == "*" || text == "null") return true;
+  const auto end = text.find("://");
+  if (end == std::string_view::npos || end == 0) return false;
+  const auto is_plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.';
+  };
+  const auto scheme = text.substr(0, end);
+  auto rest = text.substr(end + 3);
+  if (rest.starts_with('[')) { // an IPv6 address
+    const auto closed = rest.find(']');
+    if (closed == std::string_view::npos || !ip_address::parse(rest.substr(1, closed - 1))) return false;
+    rest.remove_prefix(closed + 1);
+    if (rest.empty()) return true;
+  } else if (rest.empty() || rest.starts_with(':')) {
+    return false;
+  }
+  const auto host = rest.substr(0, rest.find(':'));
+  const auto port = rest.substr(host.size());
+  return std::all_of(scheme.begin(), scheme.end(), [&](char c) { return is_plain(c) || c == '+'; }) &&
+         std::all_of(host.begin(), host.end(), is_plain) &&
+         (port.empty() ||
+          (port.size() > 1 && port.size() <= 6 && std::all_of(port.begin() + 1, port.end(), [](char c) {
+             return std::isdigit(static_cast<unsigned char>(c)) != 0;
+           })));
+}
+
 result<void> validate(const settings& values) {
   const auto address = split_address(values.network.listen);
   if (!address) return address.failure();
@@ -390,6 +418,13 @@ result<void> validate(const settings& values) {
   static constexpr std::string_view levels[] = {"debug", "info", "warning", "error", "off"};
   if (std::find(std::begin(levels), std::end(levels), values.log.level) == std::end(levels))
     return wrong("settings", "log.level", "is debug, info, warning, error or off");
+  for (const auto& origin : values.network.allowed_origins)
+    if (!is_origin(origin))
+      return wrong(
+          "settings", "network.allowed_origins",
+          fmt::format("'{}' is no origin; write https://app.example.org, with the port when it is not the "
+                      "usual one, and nothing behind it; or * for all",
+                      origin));
   for (const auto& proxy : values.network.trusted_proxies)
     if (!ip_network::parse(proxy))
       return wrong(

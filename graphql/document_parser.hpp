@@ -88,6 +88,7 @@ class document_parser {
   // ── values, types, directives ──
   ast::name name();
   ast::value value(bool constant);
+  ast::value any_value(bool constant);
   ast::value list_value(bool constant);
   ast::value object_value(bool constant);
   ast::value variable_value(bool constant);
@@ -116,8 +117,9 @@ class document_parser {
   lexer lexer_;
   token current_;
   std::optional<token> ahead_;
-  std::uint32_t tokens_ = 0;
+  std::uint32_t tokens_ = 0, value_tokens_ = 0;
   std::uint32_t nesting_ = 0;
+  std::uint32_t values_ = 0; // that it is in
   bool failed_ = false;
   document_error error_;
   std::vector<ast::definition> definitions_;

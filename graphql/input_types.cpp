@@ -1,6 +1,8 @@
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
+#include <string>
 
 #include "base/check.hpp"
 #include "base/document.hpp"
@@ -224,11 +226,17 @@ struct literal_coercion {
         out.integer(is);
         return true;
       }
+      if (std::uint64_t large = 0; read(literal.text, large)) {
+        out.unsigned_integer(large);
+        return true;
+      }
       [[fallthrough]];
     }
     case ast::value_kind::floating: {
       double is = 0;
-      if (!read(literal.text, is) || !std::isfinite(is)) return false;
+      if (!read(literal.text, is))
+        is = std::strtod(std::string(literal.text).c_str(), nullptr); // too small: 0
+      if (!std::isfinite(is)) return false;
       out.number(is);
       return true;
     }

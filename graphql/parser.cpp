@@ -71,7 +71,7 @@ bool document_parser::parse() {
   document_.definitions = memory_.copy(definitions_);
   document_.operations = memory_.copy(operations_);
   document_.fragments = memory_.copy(fragments_);
-  document_.token_count = tokens_;
+  document_.token_count = tokens_ + value_tokens_;
   return true;
 }
 
@@ -93,6 +93,10 @@ void document_parser::advance() {
   ahead_.reset();
   current_ = next;
   if (current_.kind == token_kind::end_of_file) return;
+  if (values_ > 0) {
+    ++value_tokens_; // the document's length bounds them
+    return;
+  }
   if (++tokens_ > options_.tokens_max)
     fail(current_.offset,
          fmt::format("Document contains more than {} tokens. Parsing aborted.", options_.tokens_max),
@@ -142,7 +146,8 @@ void document_parser::fail(std::uint32_t offset, std::string message, error_code
 bool document_parser::enter() {
   if (failed_) return false;
   if (nesting_ == options_.nesting_max) {
-    fail(current_.offset, fmt::format("Document is nested more than {} levels deep.", options_.nesting_max));
+    fail(current_.offset, fmt::format("Document is nested more than {} levels deep.", options_.nesting_max),
+         error_code::query_too_complex, "Limit");
     return false;
   }
   ++nesting_;
@@ -296,6 +301,13 @@ ast::name document_parser::name() {
 }
 
 ast::value document_parser::value(bool constant) {
+  ++values_;
+  auto node = any_value(constant);
+  --values_;
+  return node;
+}
+
+ast::value document_parser::any_value(bool constant) {
   ast::value node;
   node.offset = current_.offset;
   node.text = current_.text;
@@ -406,7 +418,8 @@ const ast::type* document_parser::type() {
   while (peek(token_kind::left_bracket)) {
     brackets.push_back(current_.offset);
     if (brackets.size() > type_use::wrappers_max) {
-      fail(current_.offset, fmt::format("Type is wrapped more than {} times.", type_use::wrappers_max));
+      fail(current_.offset, fmt::format("Type is wrapped more than {} times.", type_use::wrappers_max),
+           error_code::query_too_complex, "Limit");
       break;
     }
     advance();
@@ -417,7 +430,8 @@ const ast::type* document_parser::type() {
   int wrappers = 0;
   const auto wrap = [&](ast::type_kind kind) {
     if (++wrappers > type_use::wrappers_max)
-      fail(offset, fmt::format("Type is wrapped more than {} times.", type_use::wrappers_max));
+      fail(offset, fmt::format("Type is wrapped more than {} times.", type_use::wrappers_max),
+           error_code::query_too_complex, "Limit");
     node = memory_.make<ast::type>(kind, offset, std::string_view{}, node);
   };
   if (accept(token_kind::bang)) wrap(ast::type_kind::non_null);

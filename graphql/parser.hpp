@@ -16,9 +16,11 @@ namespace mooring::graphql {
 
 struct parse_options {
   std::uint32_t source_bytes_max = 64 * 1024; // query_too_complex above; domain.md, "Limits"
-  std::uint32_t tokens_max = 2'000;           // query_too_complex above; commas and comments do not count
-  std::uint32_t nesting_max = 200; // selection sets, values and types within each other; a syntax error above
-  bool type_system = true;         // false: a definition of the type system is a syntax error
+  std::uint32_t tokens_max =
+      2'000; // query_too_complex above; commas, comments and what stands in values do not count
+  std::uint32_t nesting_max =
+      200;                 // selection sets, values and types within each other; query_too_complex above
+  bool type_system = true; // false: a definition of the type system is a syntax error
 
   // For texts that are our own, such as the schema file: no limit but of nesting.
   static parse_options trusted();

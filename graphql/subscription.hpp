@@ -30,6 +30,8 @@ class event_writer {
   // with (resolved::of<T>); another one is an INTERNAL error. An event's errors carry no requestId: they are
   // the same for all who get the event.
   virtual std::string write(const resolved& event) const = 0;
+  // {"errors":[…]} of a failure that was found when the source had been opened, with path and location of the root field.
+  virtual std::string write_refusal(const error& why, std::uint64_t request_id) const = 0;
 
   // Of two writers with equal shapes, the answers to one event are equal: written once, sent to all. It
   // covers the document, the operation's name and those variables that the selection below the root field

@@ -114,6 +114,22 @@ class subscription_writer final : public event_writer {
       document_->answer_bytes.store(bytes, std::memory_order_relaxed);
     return answer_body(std::move(out), data_is_null, to.errors, document_->document(), 0);
   }
+  std::string write_refusal(const error& why, std::uint64_t request_id) const override {
+    return refusal_at_root(why, request_id, {});
+  }
+  std::string refusal_at_root(const error& why, std::uint64_t request_id,
+                              std::optional<std::uint32_t> offset) const {
+    execution_error is{why.code, why.message, &root(), "["};
+    if (why.code == error_code::internal) is.message = internal_message;
+    append_json_string(is.path, root().response_name);
+    is.path.push_back(']');
+    is.input_field = why.field;
+    is.retry_after_ms = why.retry_after_ms;
+    is.offset = offset;
+    std::string out = "{\"errors\":[";
+    append_errors(out, {std::move(is)}, document(), request_id);
+    return out.append("]}");
+  }
   const digest128& shape() const override { return shape_; }
 
  private:
@@ -197,24 +213,13 @@ class beginning {
   // A request error (6.2.3.1), which says nonetheless where it comes from.
   void fail(const error& why, std::optional<std::uint32_t> offset = {}) {
     answered_.store(true, std::memory_order_release);
-    const auto& field = writer_->root();
+    if (why.code == error_code::internal)
+      log::error("request {:x}: {}: {}", request_id_, writer_->root().declared->name, why.message);
     response out;
     out.executed = false;
     out.refused = why.code;
     out.retry_after_ms = why.retry_after_ms;
-    out.body = "{\"errors\":[";
-    execution_error is{why.code, why.message, &field, "["};
-    if (why.code == error_code::internal) {
-      log::error("request {:x}: {}: {}", request_id_, field.declared->name, why.message);
-      is.message = internal_message;
-    }
-    append_json_string(is.path, field.response_name);
-    is.path.push_back(']');
-    is.input_field = why.field;
-    is.retry_after_ms = why.retry_after_ms;
-    is.offset = offset;
-    append_errors(out.body, {std::move(is)}, writer_->document(), request_id_);
-    out.body.append("]}");
+    out.body = writer_->refusal_at_root(why, request_id_, offset);
     const auto done = std::move(done_);
     done(std::move(out));
   }

@@ -45,7 +45,7 @@ struct graphql_request {
   std::string_view remote_address; // without port, for the rate limit per address
   std::uint64_t bytes = 0;         // of the frame or body
   std::uint64_t connection_id = 0; // of a WebSocket, as in connection_opened; 0 for HTTP
-  std::uint64_t request_id = 0;    // unique in this process' life; as hexadecimal in logs and errors
+  std::uint64_t request_id = 0;    // unique in the node's life; as hexadecimal in logs and errors
   std::int64_t arrived_us = 0;     // monotonic
 };
 

@@ -221,7 +221,8 @@ std::string_view reason_of(unsigned status) {
   }
 }
 
-std::string error_body(error_code code, std::string_view message, std::uint64_t request_id) {
+std::string error_body(error_code code, std::string_view message, std::uint64_t request_id,
+                       std::optional<std::int64_t> retry_after_ms) {
   std::string out = R"({"errors":[{"message":)";
   append_json_string(out, message);
   out += R"(,"extensions":{"code":")";
@@ -230,7 +231,12 @@ std::string error_body(error_code code, std::string_view message, std::uint64_t 
   append_json_boolean(out, is_retryable(code));
   out += R"(,"requestId":")";
   out += hexadecimal(request_id);
-  out += R"("}}]})";
+  out += '"';
+  if (retry_after_ms) {
+    out += R"(,"retryAfterMs":)";
+    append_json_integer(out, *retry_after_ms);
+  }
+  out += R"(}}]})";
   return out;
 }
 

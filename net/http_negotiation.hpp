@@ -45,7 +45,8 @@ unsigned status_of(error_code code);
 std::string_view reason_of(unsigned status);
 
 // {"errors":[{"message":…,"extensions":{"code":…,"retryable":…,"requestId":…}}]}
-std::string error_body(error_code code, std::string_view message, std::uint64_t request_id);
+std::string error_body(error_code code, std::string_view message, std::uint64_t request_id,
+                       std::optional<std::int64_t> retry_after_ms = {});
 
 std::string hexadecimal(std::uint64_t number);
 

@@ -292,6 +292,7 @@ void http_session::on_answer(operation_table::ticket ticket, operation_table::op
 
 void http_session::refuse(unsigned status, error_code code, std::string_view message,
                           std::string_view extra_headers) {
+  log::debug("request {}: refused with {}: {}", hexadecimal(request_id_), status, to_string(code));
   respond(status, content_type_of(media_), error_body(code, message, request_id_), extra_headers);
 }
 

@@ -207,6 +207,10 @@ bool http_session::check_token() {
     token_fault_ = "the request needs a bearer token";
     return false;
   }
+  if (parser_->get().count(http::field::authorization) > 1) { // a proxy may have believed the other one
+    token_fault_ = "the request has more than one Authorization header";
+    return false;
+  }
   auto verified = thread_.tokens().verify(bearer_token(authorization), thread_.options().time->now());
   if (!verified) {
     token_fault_ = verified.failure().message;

@@ -72,6 +72,15 @@ int accepted_socket::take() {
 
 // ── the thread ──
 
+// Another life of the node continues the same log: its ids begin behind those of this one, unless that one took more than
+// 131,072 requests in each second of its life.
+static std::uint64_t first_request_id(unsigned index, instant started) {
+  constexpr int thread_shift = 48, second_shift = 17; // a second has 31 bits until 2038, and wraps after
+  const auto second = static_cast<std::uint64_t>(started.ms / 1000);
+  const auto in_thread = (second << second_shift) & ((std::uint64_t{1} << thread_shift) - 1);
+  return (static_cast<std::uint64_t>(index + 1) << thread_shift) | in_thread;
+}
+
 network_thread::network_thread(unsigned index, const server_options& options,
                                std::shared_ptr<const jwt_verifier> tokens, status_source* status)
     : index_(index)
@@ -80,7 +89,7 @@ network_thread::network_thread(unsigned index, const server_options& options,
     , tokens_(std::move(tokens), options.token_cache_entries)
     , now_ms_(monotonic_ms())
     , wheel_(now_ms_)
-    , request_ids_(static_cast<std::uint64_t>(index + 1) << 48)
+    , request_ids_(first_request_id(index, options.time->now()))
     , connection_ids_(static_cast<std::uint64_t>(index + 1) << 48)
     , timer_(io_.get_executor())
     , work_(io_.get_executor())

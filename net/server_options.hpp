@@ -59,7 +59,7 @@ struct server_options {
   std::int64_t ping_interval_ms = 30'000; // silence after which a WebSocket is pinged; twice that: dropped
   std::int64_t keep_alive_timeout_ms = 60'000; // silence between two HTTP requests
   std::int64_t close_timeout_ms = 2'000;       // for the other side to answer a close
-  std::int64_t stop_timeout_ms = 10'000;       // server::stop in all; requests in flight get this less 2 s
+  std::int64_t stop_timeout_ms = 8'000;        // server::stop in all; requests in flight get this less 2 s
 
   const clock* time = &system_clock(); // for the expiry of tokens; tests bring their own
 

@@ -45,7 +45,7 @@ void websocket_session::begin_stream(std::string id_json, std::uint64_t request_
     const auto body = error_body(error_code::rate_limited,
                                  "a connection can hold " + std::to_string(options.subscriptions_max) +
                                      " subscriptions, and this one does",
-                                 request_id);
+                                 request_id, 10'000);
     append_error_frame(wire_.outgoing(), id_json, errors_of(body));
     return sent(1);
   }

@@ -7,6 +7,7 @@
 
 #include "storage/codec.hpp"
 #include "storage/keys.hpp"
+#include "sync/answer_codec.hpp"
 
 namespace mooring::storage {
 
@@ -97,8 +98,16 @@ class checker {
     case table::notification: return check_notification(value);
     case table::analytics: static_cast<void>(keep(decode_analytics(key, value))); return;
     case table::feed: return check_feed(value);
-    case table::idempotency: return check_remembered(keep(decode_idempotency(key, value)).has_value());
-    case table::operation: return check_remembered(keep(decode_operation(key, value)).has_value());
+    case table::idempotency: {
+      const auto upload = keep(decode_idempotency(key, value));
+      if (upload) check_remembered(sync::unpack_answer(upload->answer).ok());
+      return;
+    }
+    case table::operation: {
+      const auto item = keep(decode_operation(key, value));
+      if (item) check_remembered(sync::unpack_item(item->outcome).ok());
+      return;
+    }
     case table::entity: return check_entity(value);
     }
   }
@@ -195,7 +204,8 @@ class checker {
     if (!number || *number != device->number) wrong("the device is not found by its name");
     const auto index = keys::device_by_owner(at_.tenant, device->owner, device->number);
     if (!snapshot_.get(index.view())) wrong("the device is not found among its owner's");
-    if (device->acknowledged != 0) check_position(device->acknowledged, "the acknowledged position");
+    for (const auto at : {device->acknowledged.at, device->acknowledged.begun})
+      if (at != 0) check_position(at, "the acknowledged position");
   }
 
   // ── conflicts ──
@@ -219,11 +229,13 @@ class checker {
     check_user_number(conflict->user, "its user", true);
     check_device_number(conflict->device, "its device", true);
     const bool open = conflict->status == sync::conflict_status::open;
+    if (open != (conflict->winner == sync::conflict_side::none) || open == conflict->resolved_at.has_value())
+      wrong("its status, winner and time of resolution do not agree");
     if (open && !snapshot_.get(keys::open_conflict(at_.tenant, at_.at).view()))
       wrong("it is open and not among the open ones");
     check_stands_in_feed(conflict->at, [&](const feed_slot_view& slot) {
       return slot.kind == sync::slot_kind::conflict && slot.id == conflict->id && slot.in == conflict->in &&
-             slot.owner == conflict->owner;
+             slot.owner == conflict->owner && slot.expires != open;
     });
   }
 
@@ -288,8 +300,9 @@ class checker {
       const auto entity = decode_entity_view(key.view(), *value);
       if (entity && entity->at != slot.at)
         wrong(here + " names an entity that stands at position " + std::to_string(entity->at));
-      if (entity && entity->deleted && !slot.expires)
-        wrong(here + " is a tombstone that would never be swept");
+      if (entity && entity->deleted != slot.expires)
+        wrong(here + (entity->deleted ? " is a tombstone that would never be swept"
+                                      : " is an entity that would be swept"));
       return;
     }
     sync::position first_at = 0;
@@ -308,8 +321,8 @@ class checker {
   }
 
   // ── what is remembered, and entities ──
-  void check_remembered(bool readable) {
-    if (!readable) return;
+  void check_remembered(bool is_answer) {
+    if (!is_answer) wrong("a retry cannot be answered from it");
     check_user_number(at_.user, "its user", false);
     check_device_number(at_.device, "its device", false);
   }
@@ -326,15 +339,33 @@ class checker {
     check_user_number(entity->owner, "its owner", true);
     check_user_number(entity->user, "its user", true);
     check_device_number(entity->device, "its device", true);
-    if (!std::is_sorted(entity->fields.begin(), entity->fields.end(),
-                        [](const auto& a, const auto& b) { return a.name < b.name; }))
-      wrong("its fields are out of order");
-    for (const auto& field : entity->fields)
-      if (field.version > entity->version) wrong("a field is of a later version than the entity");
+    check_device_number(entity->first_device, "the device that made it", true);
+    if (entity->run_start < 1 || entity->run_start > entity->version + 1)
+      wrong("its device's run begins at version " + std::to_string(entity->run_start));
+    check_fields(*entity);
     check_stands_in_feed(entity->at, [&](const feed_slot_view& slot) {
       return slot.kind == sync::slot_kind::entity && slot.id == entity->id && slot.in == entity->in &&
              slot.owner == entity->owner;
     });
+  }
+
+  void check_fields(const sync::entity& of) {
+    const std::string* before = nullptr;
+    for (const auto& field : of.fields) {
+      if (before && field.name <= *before) wrong("its fields are out of order");
+      before = &field.name;
+      if (field.version < 2 || field.version > of.version)
+        wrong("a field is of version " + std::to_string(field.version) + ", the entity of " +
+              std::to_string(of.version));
+      check_device_number(field.device, "the device of a field", true);
+      if (field.history.empty() || field.history.size() > sync::field_history_max)
+        wrong("a field has " + std::to_string(field.history.size()) + " older values");
+      auto above = field.version;
+      for (const auto& [from, hash] : field.history) {
+        if (from >= above) wrong("a field's older values do not descend");
+        above = from;
+      }
+    }
   }
 
   overlaid_snapshot snapshot_;

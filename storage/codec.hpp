@@ -25,7 +25,7 @@ namespace mooring::storage {
 
 // The format of a table's rows: written by this program; it reads all before as well.
 constexpr std::uint8_t record_version(table in) {
-  return in == table::device ? 2 : 1;
+  return in == table::device ? 3 : 1;
 }
 inline constexpr std::size_t record_overhead_bytes = 5; // version and checksum
 

@@ -1,6 +1,7 @@
 // A tenant's counters, what was swept, policies, users and devices.
 #include "storage/codec.hpp"
 
+#include <array>
 #include <optional>
 
 #include "storage/row_value.hpp"
@@ -109,8 +110,7 @@ result<sync::user_number> decode_user_by_name(std::string_view key, std::string_
 
 namespace {
 
-constexpr std::size_t device_elements_1 = 15; // in format 1
-constexpr std::size_t device_elements = 17;
+constexpr std::array<std::size_t, 3> device_elements{15, 17, 18}; // in formats 1, 2 and 3
 constexpr std::size_t domain_state_elements = 4;
 
 std::uint64_t pack_push_setting(const sync::push_setting& setting) {
@@ -135,7 +135,7 @@ void encode_device(packer& out, std::string_view key, const sync::device& device
                         optional_bytes(device.os_type) + optional_bytes(device.os_version) +
                         optional_bytes(device.app_version) + 10 * number_bytes + 2 * head_bytes +
                         device.push.size() * number_bytes + device.domains.size() * 4 * number_bytes);
-  out.array(device_elements);
+  out.array(device_elements.back());
   out.string(device.id); // first, so that a name can be read without the rest
   out.number(device.owner);
   out.number(number_of_enum(device.type));
@@ -156,7 +156,7 @@ void encode_device(packer& out, std::string_view key, const sync::device& device
   out.integer(device.sync_count);
   out.integer(device.failed_sync_count);
   out.integer(device.conflict_count);
-  out.number(device.acknowledged);
+  out.number(device.acknowledged.at);
   out.array(device.push.size());
   for (const auto& setting : device.push) out.number(pack_push_setting(setting));
   out.array(device.domains.size() * domain_state_elements);
@@ -166,13 +166,14 @@ void encode_device(packer& out, std::string_view key, const sync::device& device
     out.integer(difference(device.last_sync_at.value_or(instant{}), state.last_sync_at));
     out.integer(state.stored);
   }
+  out.number(device.acknowledged.begun);
 }
 
 result<sync::device> decode_device(std::string_view key, std::string_view value) {
   return decode<sync::device>(
       key, value, table::device,
       [](std::uint8_t version, unpacker& from, const key_parts& parts, sync::device& device) {
-        expect_array(from, version == 1 ? device_elements_1 : device_elements);
+        expect_array(from, device_elements.at(version - 1u));
         device.number = parts.device;
         device.id = from.string();
         device.owner = from.number32();
@@ -194,7 +195,7 @@ result<sync::device> decode_device(std::string_view key, std::string_view value)
         device.sync_count = from.integer();
         device.failed_sync_count = from.integer();
         device.conflict_count = from.integer();
-        device.acknowledged = from.number();
+        device.acknowledged.at = from.number();
         if (version == 1) return;
         device.push.resize(from.array());
         for (auto& setting : device.push)
@@ -210,6 +211,10 @@ result<sync::device> decode_device(std::string_view key, std::string_view value)
                          static_cast<std::uint64_t>(from.integer()))};
           state.stored = from.integer();
         }
+        if (version == 2) return;
+        device.acknowledged.begun = from.number();
+        if (device.acknowledged.begun != 0 && device.acknowledged.begun <= device.acknowledged.at)
+          from.fail();
       });
 }
 

@@ -49,14 +49,22 @@ class answering_feed {
 
   result<sync::query_answer> operator()(const sync::get_changes& what) {
     sync::change_page page;
-    page.upto = what.since.value_or(0);
-    if (what.since && *what.since < store_.swept())
+    const auto head = store_.rows().counters().last_position;
+    const auto from = start(what.since.value_or(sync::cursor{}), head);
+    if (sync::must_resync(from, store_.swept()))
       return error{error_code::bad_user_input,
                    "the cursor is older than what is kept: read again with since null, then go on from there",
                    "since"};
+    if (sync::is_ahead(from, head))
+      return error{
+          error_code::bad_user_input,
+          "the cursor is ahead of the feed, which was restored: read again with since null, then go on "
+          "from there",
+          "since"};
+    auto at = from.at;
     const auto wanted = static_cast<std::size_t>(what.first);
     std::size_t looked_at = 0, bytes = 0;
-    store_.scan_feed(page.upto, [&](const feed_slot_view& slot) {
+    store_.scan_feed(at, [&](const feed_slot_view& slot) {
       if (goes_too_far_back(slot)) return false;
       if (slot.kind == sync::slot_kind::entity && sync::holds(what.domains, slot.in) &&
           sync::may_see(user_, slot.owner)) {
@@ -70,11 +78,13 @@ class answering_feed {
           page.entities.push_back(resolve(*found));
         }
       }
-      page.upto = slot.at;
+      at = slot.at;
       if (++looked_at < most_.slots) return true;
       page.has_more = true;
       return false;
     });
+    if (!page.has_more) at = std::max(at, head);
+    page.upto = {at, from.begun};
     return sync::query_answer{std::move(page)};
   }
 
@@ -89,15 +99,16 @@ class answering_feed {
     page.viewer = device.owner;
     page.device = device.number;
     page.push = device.push;
-    page.from = page.upto = what.after.value_or(device.acknowledged);
     const auto head = store_.rows().counters().last_position;
-    if (page.from > head || sync::must_resync(page.from, store_.swept())) {
+    page.from = start(what.after.value_or(device.acknowledged), head);
+    page.upto = page.from.at;
+    if (sync::is_ahead(page.from, head) || sync::must_resync(page.from, store_.swept())) {
       page.must_resync = true;
       page.upto = head;
       return sync::query_answer{std::move(page)};
     }
     std::size_t looked_at = 0, bytes = 0;
-    store_.scan_feed(page.from, [&](const feed_slot_view& slot) {
+    store_.scan_feed(page.from.at, [&](const feed_slot_view& slot) {
       if (goes_too_far_back(slot)) return false;
       if (sync::is_meant_for(slot, user_, device.number)) {
         if (page.events.size() == static_cast<std::size_t>(what.first) || bytes >= sync::page_bytes_max) {
@@ -148,6 +159,10 @@ class answering_feed {
   }
 
  private:
+  static sync::cursor start(sync::cursor from, sync::position head) {
+    return from.at == 0 ? sync::cursor{0, head} : from;
+  }
+
   bool goes_too_far_back(const feed_slot_view& slot) {
     if (setting_.now - slot.decided_at > old_after_ms) ++old_slots_;
     return went_too_far_back();
@@ -260,7 +275,7 @@ class answering : public answering_feed {
     if (!found) return found.failure();
     std::array<std::int64_t, sync::domain_count> pending{};
     std::size_t looked_at = 0;
-    store_.scan_feed(found->acknowledged, [&](const feed_slot_view& slot) {
+    store_.scan_feed(found->acknowledged.at, [&](const feed_slot_view& slot) {
       if (slot.kind != sync::slot_kind::notification && sync::is_meant_for(slot, found->owner, found->number))
         ++pending[static_cast<std::size_t>(slot.in)];
       return ++looked_at < sync::slots_per_page_max;
@@ -315,7 +330,7 @@ class answering : public answering_feed {
     sync::queue_status out;
     out.device_id = what.device_id;
     instant urgent_since = setting_.now;
-    store_.scan_feed(found->acknowledged, [&](const feed_slot_view& slot) {
+    store_.scan_feed(found->acknowledged.at, [&](const feed_slot_view& slot) {
       if (!is_for(slot, *found)) return true;
       ++out.pending;
       if (slot.urgency != sync::priority::normal) {
@@ -385,7 +400,7 @@ class answering : public answering_feed {
     pending_filter filter;
     filter.viewer = from.owner;
     filter.except = from.number;
-    out.pending_changes = store_.count_pending(from.acknowledged, filter, pending_count_most);
+    out.pending_changes = store_.count_pending(from.acknowledged.at, filter, pending_count_most);
     out.is = std::move(from);
     return out;
   }
@@ -421,7 +436,7 @@ std::optional<result<sync::query_answer>> answer_near_head(pending_store& store,
     if (feed && !from)
       if (const auto device = store.rows().find_device(feed->device_id)) from = device->acknowledged;
     const auto head = store.rows().counters().last_position;
-    if (!from || head - std::min(head, *from) > positions_near_head) return std::nullopt;
+    if (!from || head - std::min(head, from->at) > positions_near_head) return std::nullopt;
   }
   if (auto usable = check_token(store.rows(), who); !usable) return usable.failure();
   answering_feed answering(store, names, who, setting, {slots_near_head, old_slots_near_head, 64});

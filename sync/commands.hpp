@@ -124,7 +124,7 @@ struct deactivate_device {
 
 struct acknowledge {
   std::string device_id;
-  position at = 0;
+  cursor upto;
 };
 
 struct set_conflict_policy {

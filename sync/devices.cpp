@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "sync/asker.hpp"
+#include "sync/changes.hpp"
 #include "sync/notifications.hpp"
 #include "sync/rules.hpp"
 #include "sync/staged.hpp"
@@ -104,15 +105,14 @@ result<decision<bool>> apply_acknowledgement(store& in, const caller& who, const
   auto asking = identify(in, who, what.device_id);
   if (!asking) return asking.failure();
   if (!asking->known_device) return error{error_code::not_found, "there is no such device", "deviceId"};
-  // A cursor of a life that this tenant's data does not remember (a restored backup): believing it would hide
-  // what comes next from the device.
-  if (what.at > in.counters().last_position)
+  // Believing it would hide what comes next from the device.
+  if (is_ahead(what.upto, in.counters().last_position))
     return error{error_code::bad_user_input, "the cursor is ahead of the feed", "cursor"};
   decision<bool> out{true, {}, 0, 0};
   auto& with = *asking->known_device;
-  if (what.at <= with.acknowledged) return out;
+  if (what.upto.at <= with.acknowledged.at) return out;
   staged deciding(in, now, settings, 0);
-  with.acknowledged = what.at;
+  with.acknowledged = what.upto;
   deciding.put(std::move(with));
   deciding.finish(out);
   return out;

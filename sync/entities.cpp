@@ -17,10 +17,6 @@ document details_of_version(std::int32_t current) {
   return out.take();
 }
 
-bool is_whole(operation what) {
-  return what == operation::create || what == operation::sync;
-}
-
 // The other side of a concurrent edit, and what the stored entity holds of it.
 struct other_side {
   // who wrote the newest version, or, when that was the author itself, the newest of others
@@ -33,7 +29,7 @@ other_side find_other_side(const entity& stored, std::int32_t base, device_numbe
   other_side other;
   std::int32_t newest = 0;
   const auto see = [&](std::int32_t version, instant modified_at, device_number device) {
-    if (other.device == 0 || version > newest) {
+    if (version > newest) {
       other.device = device;
       newest = version;
     }

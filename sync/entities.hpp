@@ -53,6 +53,11 @@ inline instant clamp_skew(instant modified_at, instant server, const rule_settin
   return modified_at > server + settings.clock_skew_ms ? server : modified_at;
 }
 
+// True for an edit that brings the whole object.
+constexpr bool is_whole(operation what) {
+  return what == operation::create || what == operation::sync;
+}
+
 // What an edit changes when it is applied as if nobody else had edited.
 std::vector<field_change> direct_changes(operation what, const document& stored, const document& data);
 // The data that those changes make; absent for a deletion.

@@ -21,6 +21,20 @@ using user_number = std::uint32_t;   // from 1; 0 is "nobody"
 using device_number = std::uint32_t; // from 1; 0 is "no device"
 using position = std::uint64_t;      // in the tenant's feed; from 1
 
+// How far a reader of the feed has come. One that started at the beginning never had what was removed before: until it has
+// come to where the head was then, a sweep up to there took nothing from it.
+struct cursor {
+  position at = 0;    // everything up to here was read; 0: nothing
+  position begun = 0; // the head when it started at the beginning; 0 once `at` has come there
+
+  constexpr cursor() = default;
+  constexpr cursor(position at_,
+                   position begun_ = 0) // NOLINT(google-explicit-constructor): a place alone is a cursor
+      : at(at_)
+      , begun(begun_ > at_ ? begun_ : 0) {}
+  bool operator==(const cursor&) const = default;
+};
+
 // The stored value of each enumerator below is part of the data file: never renumber.
 enum class domain : std::uint8_t {
   voice = 0,
@@ -179,7 +193,7 @@ struct device {
   std::int64_t sync_count = 0;        // uploads whose items all succeeded
   std::int64_t failed_sync_count = 0; // uploads with at least one failed item
   std::int64_t conflict_count = 0;
-  position acknowledged = 0;
+  cursor acknowledged;
   std::vector<push_setting> push; // at most one for each domain and one for "every"; ascending, "every" first
   std::vector<domain_state> domains; // ascending; a domain that it never uploaded to is absent
   std::int32_t priority() const { return priority_override.value_or(default_priority(type)); }

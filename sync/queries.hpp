@@ -23,8 +23,8 @@ struct get_entity {
 };
 struct get_changes {
   domain_set domains = all_domains;
-  std::optional<position> since; // nothing: from the beginning
-  std::int32_t first = 100;      // 1 to page_max
+  std::optional<cursor> since; // nothing: from the beginning
+  std::int32_t first = 100;    // 1 to page_max
 };
 struct get_conflict {
   std::string id;
@@ -47,8 +47,8 @@ struct list_policies {};
 // will be given away again (a restored backup), and the device must read everything anew.
 struct get_feed {
   std::string device_id;
-  std::optional<position> after; // nothing: from the device's acknowledged position
-  std::int32_t first = 256;      // events, at most
+  std::optional<cursor> after; // nothing: from where the device acknowledged
+  std::int32_t first = 256;    // events, at most
 };
 // These two: NOT_FOUND, FORBIDDEN for another user's device. Administrators and operators may ask for every device of the
 // tenant, and everybody for one that was deactivated.
@@ -101,7 +101,7 @@ struct entity_answer {
 
 struct change_page {
   std::vector<entity_answer> entities;
-  position upto = 0; // the cursor: everything up to here was read
+  cursor upto; // everything up to here was read
   bool has_more = false;
 };
 
@@ -132,7 +132,7 @@ struct feed_page {
   device_number device = 0;
   std::vector<push_setting> push;
   std::vector<feed_event> events; // ascending positions
-  position from = 0;              // where it began: `after`, or the acknowledged position
+  cursor from;                    // where it began: `after`, or what was acknowledged
   position upto = 0; // everything up to here was looked at, also what was left out; the next page's `after`
   bool has_more = false;
   // `from` was swept, or is ahead of the feed: no events, and `upto` is the present head

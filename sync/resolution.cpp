@@ -1,4 +1,6 @@
 // resolveConflict: a person decides (domain.md, "Versions and conflicts", rule 8).
+#include <algorithm>
+
 #include "sync/asker.hpp"
 #include "sync/audience.hpp"
 #include "sync/entities.hpp"
@@ -38,6 +40,15 @@ result<conflict_side> side_of(const resolve_conflict& what) {
     return error{error_code::bad_user_input, "mergeData must be an object when chosenVersion is `merged`",
                  "mergeData"};
   return conflict_side::merged;
+}
+
+// What a person chose between two whole objects is where they differ: elsewhere the entity may have moved on since.
+void keep_differences(std::vector<field_change>& of, const document& server, const document& client) {
+  const auto differing = changes_of_object(server, client); // ascending by name
+  std::erase_if(of, [&](const field_change& change) {
+    return !std::binary_search(differing.begin(), differing.end(), change,
+                               [](const field_change& a, const field_change& b) { return a.name < b.name; });
+  });
 }
 
 error not_found() {
@@ -86,7 +97,13 @@ result<decision<resolution_answer>> apply_resolution(store& base, const caller& 
   if (*side != conflict_side::server) {
     const bool deletes = operation_chosen == operation::remove;
     changes = direct_changes(operation_chosen, stored, chosen);
-    after = direct_result(operation_chosen, stored, chosen, changes);
+    if (*side == conflict_side::client && is_whole(operation_chosen) && !deleted &&
+        !found->server_data.absent()) {
+      keep_differences(changes, found->server_data, chosen);
+      after = apply_changes(stored, changes);
+    } else {
+      after = direct_result(operation_chosen, stored, chosen, changes);
+    }
     writes = deletes ? !deleted : deleted || !changes.empty();
   }
   if (writes && !after.absent()) {

@@ -39,6 +39,9 @@ class remembering final : public net::event_sink {
 class plain_writer final : public graphql::event_writer {
  public:
   std::string write(const graphql::resolved&) const override { return "event"; }
+  std::string write_refusal(const error& why, std::uint64_t) const override {
+    return std::string(to_string(why.code));
+  }
   const digest128& shape() const override { return shape_; }
 
  private:
@@ -155,7 +158,7 @@ TEST_CASE("a device that is deactivated while its first page is read does not ge
   api::origin from;
   from.who.tenant = "acme";
   remembering sink;
-  const auto source = hub.open(from, "phone", std::nullopt, nullptr);
+  const auto source = hub.open(from, "phone", std::nullopt, std::make_shared<plain_writer>());
   source->start(sink);
   REQUIRE(reading.asked.size() == 1);
 
@@ -186,7 +189,7 @@ TEST_CASE("another device's change does not disturb who is being read for") {
   api::origin from;
   from.who.tenant = "acme";
   remembering sink;
-  const auto source = hub.open(from, "phone", std::nullopt, nullptr);
+  const auto source = hub.open(from, "phone", std::nullopt, std::make_shared<plain_writer>());
   source->start(sink);
   sync::device other;
   other.id = "tablet";

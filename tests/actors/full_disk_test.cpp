@@ -154,3 +154,44 @@ TEST_CASE("uploads that are refused while others run leave nothing behind, and t
     if (++retried == 50) break;
   }
 }
+
+TEST_CASE("a full shard takes acknowledgements, and heals by itself when what expired is swept") {
+  const scratch_folder folder;
+  int n = 0;
+  {
+    small_node node(bounded(folder.path), {});
+    for (const std::size_t bytes : {40'000, 4'000, 10})
+      for (int refusals = 0; refusals < 3; ++n)
+        if (!has(within(node.ask(upload(n, bytes)), 2s), "\"success\":true")) ++refusals;
+    const auto cursor = texts_of(within(node.ask("{ changes(first: 5) { cursor } }"), 2s), "cursor").at(0);
+    // Among uploads that are refused, and alone.
+    std::vector<std::future<std::string>> uploads;
+    for (int i = 0; i < 50; ++i) uploads.push_back(node.ask(upload(100'000 + i, 10)));
+    const auto acknowledged =
+        within(node.ask("mutation { acknowledge(deviceId: \"d0\", cursor: \"" + cursor + "\") }"), 2s);
+    CHECK_MESSAGE(has(acknowledged, "\"acknowledge\":true"), acknowledged);
+    for (auto& one : uploads) CHECK(has(within(std::move(one), 2s), "\"STORAGE_FULL\""));
+    const auto device = within(node.ask("{ device(deviceId: \"d0\") { cursor } }"), 2s);
+    CHECK_MESSAGE(has(device, cursor), device);
+    CHECK(has(within(node.ask(upload(n, 10)), 2s), "\"STORAGE_FULL\""));
+  }
+  check_tables(folder.path);
+  actors::actor_settings settings;
+  settings.rules.idempotency_window_ms =
+      1'000; // more than a round: what is uploaded now is not swept at once
+  settings.sweep_round_ms = 10;
+  std::this_thread::sleep_for(1s);
+  {
+    small_node node(bounded(folder.path), settings);
+    const auto end = std::chrono::steady_clock::now() + 20s;
+    int stored = 0;
+    for (; stored < 20 && std::chrono::steady_clock::now() < end; ++n)
+      if (has(within(node.ask(upload(n, 10)), 2s), "\"success\":true"))
+        ++stored;
+      else
+        std::this_thread::sleep_for(20ms);
+    CHECK(stored == 20);
+    CHECK(node.runtime->counters().swept_rows > 100);
+  }
+  check_tables(folder.path);
+}

@@ -10,34 +10,14 @@
 #include "base/hash.hpp"
 #include "base/json.hpp"
 #include "sync/changes.hpp"
+#include "tests/api/recording_backend.hpp"
 
 using namespace mooring;
+using api::test::recording_backend;
 
 namespace {
 
 constexpr instant noon{1'759'060'800'000}; // 2025-09-28T12:00:00Z
-
-class recording_backend final : public api::backend {
- public:
-  void submit(const api::origin&, api::command what, api::command_done done) override {
-    commands.push_back(std::move(what));
-    dones.push_back(std::move(done));
-  }
-  void read(const api::origin&, sync::query what, api::query_done done) override {
-    queries.push_back(std::move(what));
-    reads.push_back(std::move(done));
-  }
-  result<std::shared_ptr<void>> open_events(const api::origin&, std::string, std::optional<sync::position>,
-                                            std::shared_ptr<const graphql::event_writer> writer) override {
-    writers.push_back(std::move(writer));
-    return error{error_code::unavailable, "nobody listens here"};
-  }
-  std::deque<std::shared_ptr<const graphql::event_writer>> writers;
-  std::deque<api::command> commands;
-  std::deque<api::command_done> dones;
-  std::deque<sync::query> queries;
-  std::deque<api::query_done> reads;
-};
 
 struct asked {
   std::string answer;
@@ -94,9 +74,9 @@ TEST_CASE("nobody can write a document that decides what subscriptions of anothe
   is.ask(of_a_client, R"({"device":"d"})");
   is.ask(made_to_collide);
   is.ask(of_a_client, R"({"device":"e"})");
-  REQUIRE(is.backend.writers.size() == 3);
-  CHECK_FALSE(is.backend.writers[0]->shape() == is.backend.writers[1]->shape());
-  CHECK(is.backend.writers[0]->shape() == is.backend.writers[2]->shape());
+  REQUIRE(is.backend.opened.size() == 3);
+  CHECK_FALSE(is.backend.opened[0].writer->shape() == is.backend.opened[1].writer->shape());
+  CHECK(is.backend.opened[0].writer->shape() == is.backend.opened[2].writer->shape());
 }
 
 TEST_CASE("a push setting goes in as it was said, with the schema's defaults, and comes out again") {
@@ -246,8 +226,10 @@ TEST_CASE("each place of the feed is the event of its kind, with the cursor behi
   auto at = slot(7, sync::slot_kind::entity, sync::priority::high);
   at.what = sync::operation::remove;
   const auto cursor = sync::encode_cursor("acme", 7);
-  const auto update = std::get<api::data_update_event>(api::to_event("acme", {at, entity}, noon));
+  const auto update = std::get<api::data_update_event>(api::to_event("acme", {at, entity}, 0, noon));
   CHECK(update.cursor == cursor);
+  CHECK(std::get<api::data_update_event>(api::to_event("acme", {at, entity}, 12, noon)).cursor ==
+        sync::encode_cursor("acme", {7, 12}));
   CHECK(update.what == sync::operation::remove);
   CHECK(update.urgency == sync::priority::high);
   CHECK(update.entity.id == "k1");
@@ -257,8 +239,8 @@ TEST_CASE("each place of the feed is the event of its kind, with the cursor behi
     sync::conflict about;
     about.id = "c7";
     about.status = status;
-    const auto alert = std::get<api::conflict_alert_event>(
-        api::to_event("acme", {slot(7, sync::slot_kind::conflict, sync::priority::critical), about}, noon));
+    const auto alert = std::get<api::conflict_alert_event>(api::to_event(
+        "acme", {slot(7, sync::slot_kind::conflict, sync::priority::critical), about}, 0, noon));
     CHECK(alert.cursor == cursor);
     CHECK(alert.action_required == (status == sync::conflict_status::open));
     CHECK(alert.urgency == sync::priority::critical);
@@ -272,7 +254,7 @@ TEST_CASE("each place of the feed is the event of its kind, with the cursor behi
   told.text = "shift";
   told.urgency = sync::priority::high;
   const auto trigger = std::get<api::sync_trigger_event>(
-      api::to_event("acme", {slot(7, sync::slot_kind::notification, told.urgency), told}, noon));
+      api::to_event("acme", {slot(7, sync::slot_kind::notification, told.urgency), told}, 0, noon));
   CHECK(trigger.cursor == cursor);
   CHECK(trigger.domains == std::vector{sync::domain::voice, sync::domain::work_order});
   CHECK(trigger.reason == "shift");
@@ -281,7 +263,7 @@ TEST_CASE("each place of the feed is the event of its kind, with the cursor behi
   told.kind = sync::notification_kind::message;
   told.data = *document_from_json("{\"a\":1}");
   const auto message = std::get<api::system_notification_event>(
-      api::to_event("acme", {slot(7, sync::slot_kind::notification, told.urgency), told}, noon));
+      api::to_event("acme", {slot(7, sync::slot_kind::notification, told.urgency), told}, 0, noon));
   CHECK(message.message == "shift");
   CHECK(message.data == told.data);
 

@@ -6,39 +6,12 @@
 
 #include "api/arguments.hpp"
 #include "base/json.hpp"
+#include "tests/api/recording_backend.hpp"
 
 using namespace mooring;
+using api::test::recording_backend;
 
 namespace {
-
-// Answers commands as a node would, so that the way in and the way out can be seen.
-class recording_backend final : public api::backend {
- public:
-  void submit(const api::origin&, api::command what, api::command_done done) override {
-    commands.push_back(std::move(what));
-    dones.push_back(std::move(done));
-  }
-  void read(const api::origin&, sync::query what, api::query_done done) override {
-    queries.push_back(std::move(what));
-    reads.push_back(std::move(done));
-  }
-  result<std::shared_ptr<void>> open_events(const api::origin&, std::string device_id,
-                                            std::optional<sync::position> after,
-                                            std::shared_ptr<const graphql::event_writer> writer) override {
-    opened.push_back({std::move(device_id), after, std::move(writer)});
-    return std::shared_ptr<void>(std::make_shared<int>(7));
-  }
-  struct opening {
-    std::string device_id;
-    std::optional<sync::position> after;
-    std::shared_ptr<const graphql::event_writer> writer;
-  };
-  std::deque<opening> opened;
-  std::deque<api::command> commands;
-  std::deque<api::command_done> dones;
-  std::deque<sync::query> queries;
-  std::deque<api::query_done> reads;
-};
 
 struct answered {
   int times = 0;

@@ -22,7 +22,8 @@ struct memory_disk {
   std::optional<std::map<std::string, std::string, std::less<>>> view;
   bool gives_views = true;
 
-  bool full = false;           // has_room_for says no, and nothing can be written
+  bool at_reserve = false;     // has_room_for says no
+  bool full = false;           // … and nothing can be written
   bool full_unnoticed = false; // has_room_for says yes all the same
   // The commit after that many more fails. It may have reached the disk all the same: whoever asked cannot
   // know.
@@ -73,7 +74,8 @@ class memory_storage final : public stable_storage {
     return {};
   }
 
-  bool has_room_for(std::uint64_t, std::uint64_t) override { return !disk_->full; }
+  bool has_room_for(std::uint64_t, std::uint64_t) override { return !disk_->full && !disk_->at_reserve; }
+  bool can_write(std::uint64_t) override { return !disk_->full; }
   bool hold_view() override {
     if (!disk_->gives_views) return false;
     disk_->view = disk_->rows;

@@ -279,6 +279,22 @@ TEST_CASE(
   CHECK(one.propose(one_row("b", "1")).ok());
 }
 
+TEST_CASE("R5: upkeep may use the disk's reserve, and stops only where nothing can be written") {
+  single_shard one;
+  one.open();
+  one.disk->at_reserve = true;
+  CHECK(one.refusal(one_row("a", "1")) == error_code::storage_full);
+  CHECK(one.propose(one_row("b", "1"), cluster::shard::purpose::upkeep).ok());
+  CHECK(one.apply_now().ok());
+  CHECK(one.table("b") == "1");
+  one.disk->full = true;
+  const auto refused = one.propose(one_row("c", "1"), cluster::shard::purpose::upkeep);
+  REQUIRE_FALSE(refused.ok());
+  CHECK(refused.failure().code == error_code::storage_full);
+  one.disk->full = one.disk->at_reserve = false;
+  CHECK(one.propose(one_row("a", "1")).ok());
+}
+
 TEST_CASE("a disk that fills between the check and the append refuses that proposal cleanly") {
   single_shard one;
   one.options.apply.entries_max = 1;

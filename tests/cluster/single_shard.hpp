@@ -46,9 +46,10 @@ struct single_shard final : shard_observer {
     shard.reset();
     open();
   }
-  result<log_index> propose(std::string body) {
+  result<log_index> propose(std::string body, shard::purpose what_for = shard::purpose::ordinary) {
     std::optional<result<log_index>> outcome;
-    shard->propose(std::move(body), [&](result<log_index> got) { outcome = std::move(got); });
+    this->shard->propose(
+        std::move(body), [&](result<log_index> got) { outcome = std::move(got); }, what_for);
     REQUIRE(outcome.has_value()); // one voter: at once
     return *outcome;
   }

@@ -66,6 +66,16 @@ TEST_CASE("a mistake is named with its place and what would be right") {
   CHECK(failure_of("[data]\nshards = true\n").find("whole number") != std::string::npos);
   CHECK(failure_of("[network]\ninsecure = 1\n").find("true or false") != std::string::npos);
   CHECK(failure_of("[network]\nallowed_origins = \"x\"\n").find("list") != std::string::npos);
+  for (const auto* origin :
+       {"app.example.org", "https://app.example.org/", "https://app.example.org/app", " https://a.org",
+        "https://", "https://:80", "https://a.org:", "https://a.org:x", "https://[x]", "['https://a.org']"})
+    CHECK_MESSAGE(
+        failure_of("[network]\nallowed_origins = [\"" + std::string(origin) + "\"]\n").find("is no origin") !=
+            std::string::npos,
+        origin);
+  CHECK(failure_of("[network]\nallowed_origins = [\"https://a-b.example.org\", \"http://localhost:3000\", "
+                   "\"*\", \"null\", "
+                   "\"http://[::1]:8080\", \"http://[::1]\", \"capacitor://localhost\"]\n") == "");
   CHECK(failure_of("[sync]\nretention_ms = \"3 weeks\"\n").find("30d") != std::string::npos);
   CHECK(failure_of("[sync]\nshared_domains = [\"CATS\"]\n").find("CATS") != std::string::npos);
   CHECK(failure_of("[log]\nlevel = \"loud\"\n").find("debug") != std::string::npos);

@@ -11,11 +11,6 @@ using namespace mooring::net;
 using namespace mooring::net::test;
 
 namespace {
-std::int64_t elapsed_ms(std::chrono::steady_clock::time_point since) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - since)
-      .count();
-}
-
 // Leaves the process without a free descriptor, but for one that `use` may take.
 class descriptor_famine {
  public:

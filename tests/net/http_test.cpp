@@ -83,6 +83,7 @@ TEST_CASE("requests that are wrong before they are GraphQL get the status that s
        {},
        R"({"query":"{a}","variables":{"x":)" + std::string(10'000, '[') + std::string(10'000, ']') + "}}"},
       {"a token that does not verify", 401, {{"Authorization", "Bearer x"}}, R"({"query":"{a}"})"},
+      {"a second token", 401, {{"authorization", "Bearer x"}}, R"({"query":"{a}"})"},
       {"an expectation we do not know", 417, {{"Expect", "200-ok"}}, R"({"query":"{a}"})"},
   };
   for (const auto& one : cases) {

@@ -12,11 +12,6 @@ using namespace mooring::net;
 using namespace mooring::net::test;
 
 namespace {
-std::int64_t elapsed_ms(std::chrono::steady_clock::time_point since) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - since)
-      .count();
-}
-
 // A gateway's script that holds every request until `answer_all`.
 struct held {
   std::mutex mutex;

@@ -153,6 +153,11 @@ struct test_server {
   std::uint16_t port = 0;
 };
 
+inline std::int64_t elapsed_ms(std::chrono::steady_clock::time_point since) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - since)
+      .count();
+}
+
 // Waits until the condition holds; false after five seconds.
 template<class F> bool eventually(F&& holds) {
   for (int i = 0; i < 500; ++i) {

@@ -196,14 +196,50 @@ TEST_CASE("entities that contradict themselves are told") {
   t1.user = 9;
   t1.device = 9;
   t1.data = null_document();
-  t1.fields = {{"b", 2, sample_time, 1, {}}, {"a", 1, sample_time, 1, {}}};
+  t1.first_device = 8;
+  t1.run_start = 3;
+  t1.fields = {{"b", 2, sample_time, 7, {{2, 5}}}, {"a", 1, sample_time, 1, {}}};
   is.write(t1);
   auto j1 = sample_entity(sync::domain::journal, 1, "j1", 5);
   j1.data = {};
   is.write(j1);
   is.expect({"tombstone that would never be swept", "its version is 0", "a tombstone has data",
              "it has no data", "its data is no object", "its user is user number 9",
-             "its device is device number 9", "fields are out of order", "a field is of a later version"});
+             "its device is device number 9", "the device that made it is device number 8",
+             "its device's run begins at version 3", "a field is of version 2, the entity of 1",
+             "the device of a field is device number 7", "older values do not descend",
+             "fields are out of order", "a field is of version 1, the entity of 1",
+             "a field has 0 older values"});
+}
+
+TEST_CASE(
+    "an entity that would be swept while it lives, and conflicts that contradict themselves, are told") {
+  shard is;
+  auto t1 = slot_of(sample_entity(sync::domain::task, 0, "t1", 3));
+  t1.expires = true;
+  is.write(sync::feed_row{4, {slot_of(sample_entity(sync::domain::voice, 1, "v1", 2)), t1}});
+  auto c7 = sample_conflict(7, 7, 0, sync::conflict_status::open);
+  auto of_c7 = slot_of(c7);
+  of_c7.expires = true;
+  auto j2 = sample_entity(sync::domain::journal, 2, "j2", 6);
+  j2.device = 3;
+  is.write(
+      sync::feed_row{8, {slot_of(sample_entity(sync::domain::journal, 1, "j1", 5)), slot_of(j2), of_c7}});
+  c7.winner = sync::conflict_side::client;
+  is.write(c7);
+  auto c8 = sample_conflict(8, 10, 1, sync::conflict_status::resolved);
+  c8.resolved_at.reset();
+  is.write(c8);
+  is.expect({"winner and time of resolution do not agree", "not in the feed at its position 7",
+             "winner and time of resolution do not agree", "position 3 is an entity that would be swept"});
+}
+
+TEST_CASE("an answer that no retry could be given is told") {
+  shard is;
+  const digest128 digest{1, 2};
+  is.write(sync::idempotency_record{1, 1, "key-1", digest, sample_time, "what"});
+  is.write(sync::operation_record{1, 1, "op-1", digest, sample_time, sample_answer("key-1")});
+  is.expect({"a retry cannot be answered from it", "a retry cannot be answered from it"});
 }
 
 TEST_CASE("counters below what was given away are told") {
@@ -423,8 +459,8 @@ TEST_CASE("feed rows that are out of order, empty or overdue are told") {
 
 TEST_CASE("remembered requests of unknown users or devices are told") {
   shard is;
-  is.write(sync::idempotency_record{9, 1, "k", {}, sample_time, "a"});
-  is.write(sync::operation_record{1, 9, "o", {}, sample_time, "a"});
+  is.write(sync::idempotency_record{9, 1, "k", {}, sample_time, sample_answer("k")});
+  is.write(sync::operation_record{1, 9, "o", {}, sample_time, sync::pack_item({})});
   is.expect({"its user is user number 9", "its device is device number 9"});
 }
 

@@ -254,28 +254,32 @@ TEST_CASE("a row of a newer version says so, damage does not claim to be one") {
   CHECK(!decode_entity(at.key, with_checksum(at.key, covered)));
 }
 
-TEST_CASE("a device row of format 1 is read, and has neither push settings nor domains") {
+TEST_CASE("a device row of an earlier format is read, and has none of what came later") {
   random_rows random(18);
   for (int i = 0; i < 200; ++i) {
     auto is = random.device();
     is.push.clear();
     is.domains.clear();
+    is.acknowledged.begun = 0;
     const auto now =
         encoded(keys::device(tenant, is.number), [&](auto& out, auto key) { encode_device(out, key, is); });
-    // Format 1 ended with the acknowledged position: two elements fewer, here two empty arrays.
-    auto covered = now.value.substr(0, now.value.size() - 4);
-    REQUIRE(covered[0] == 2);
-    REQUIRE(covered.substr(1, 3) == std::string("\xdc\x00\x11", 3));
-    REQUIRE(covered.ends_with("\x90\x90"));
-    const auto before = std::string("\x01\x9f") + covered.substr(4, covered.size() - 6);
-    const auto value = with_checksum(now.key, before);
-    CHECK(good(decode_device(now.key, value)) == is);
-    CHECK(good(decode_device_id(now.key, value)) == is.id);
-    CHECK(check_row(now.key, value).ok());
+    // Format 2 ended with the domains, format 1 with the acknowledged position: here two empty arrays and a zero fewer.
+    const auto covered = now.value.substr(0, now.value.size() - 4);
+    REQUIRE(covered.substr(0, 4) == std::string("\x03\xdc\x00\x12", 4));
+    REQUIRE(covered.ends_with(std::string("\x90\x90\x00", 3)));
+    const auto rest = covered.substr(4, covered.size() - 4);
+    const auto format_1 = "\x9f" + rest.substr(0, rest.size() - 3);
+    const auto format_2 = std::string("\xdc\x00\x11", 3) + rest.substr(0, rest.size() - 1);
+    for (const auto& before : {"\x01" + format_1, "\x02" + format_2}) {
+      const auto value = with_checksum(now.key, before);
+      CHECK(good(decode_device(now.key, value)) == is);
+      CHECK(good(decode_device_id(now.key, value)) == is.id);
+      CHECK(check_row(now.key, value).ok());
+    }
     // The shapes are not taken for one another.
-    CHECK(!decode_device(now.key, with_checksum(now.key, "\x02" + before.substr(1))));
-    covered[0] = 1;
-    CHECK(!decode_device(now.key, with_checksum(now.key, covered)));
+    for (const auto& wrong : {"\x02" + format_1, "\x03" + format_1, "\x01" + format_2, "\x03" + format_2,
+                              "\x01" + covered.substr(1), "\x02" + covered.substr(1)})
+      CHECK(!decode_device(now.key, with_checksum(now.key, wrong)));
   }
 }
 
@@ -342,7 +346,7 @@ TEST_CASE("push settings that nobody can have made are refused") {
       encoded(keys::device(tenant, is.number), [&](auto& out, auto key) { encode_device(out, key, is); });
   const auto with = [&](char setting) {
     auto covered = at.value.substr(0, at.value.size() - 4);
-    covered[covered.size() - 2] = setting;
+    covered[covered.size() - 3] = setting;
     return check_row(at.key, with_checksum(at.key, covered)).ok();
   };
   CHECK(with('\x11'));

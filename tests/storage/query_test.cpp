@@ -74,6 +74,15 @@ using maybe_entity = std::optional<sync::entity_answer>;
 using maybe_conflict = std::optional<sync::conflict>;
 using maybe_device = std::optional<sync::device_answer>;
 
+ids names_of(const sync::feed_page& page) {
+  ids all;
+  for (const auto& event : page.events) {
+    CHECK(event.slot.id == std::visit([](const auto& what) { return what.id; }, event.what));
+    all.push_back(event.slot.id);
+  }
+  return all;
+}
+
 } // namespace
 
 TEST_CASE("an entity is answered with names, to those who may see it") {
@@ -118,12 +127,72 @@ TEST_CASE("changes are paged, and pages join without gap or repetition") {
 TEST_CASE("a cursor older than what was swept is refused") {
   asked is;
   sync::get_changes page;
-  page.since = 0; // the sample was swept up to 1
-  const auto refused = is.ask("ann", page);
-  REQUIRE(!refused);
-  CHECK(refused.failure().code == error_code::bad_user_input);
-  page.since = 1;
-  CHECK(is.changes("ann", page).size() == 4);
+  is.store({sync::put_swept_position{5}});
+  const sync::cursor restored = 13;
+  for (const sync::cursor since : {sync::cursor{1}, {4}, {1, 4}, restored, {1, 13}}) {
+    page.since = since;
+    const auto refused = is.ask("ann", page);
+    REQUIRE(!refused);
+    CHECK(refused.failure().code == error_code::bad_user_input);
+    CHECK(refused.failure().message.find("read again with since null") != std::string::npos);
+  }
+  for (const sync::cursor since : {sync::cursor{5}, {12}, {1, 5}, {1, 12}}) {
+    page.since = since;
+    CHECK(is.ask("ann", page).ok());
+  }
+}
+
+// What was swept before it began is nothing to it, wherever in the feed that stood.
+TEST_CASE("who reads from the beginning comes to the end, whatever was swept before or is swept meanwhile") {
+  for (const sync::position swept : {1, 5, 12}) {
+    asked is;
+    is.store({sync::put_swept_position{swept}});
+    ids read;
+    sync::get_changes page;
+    page.first = 1;
+    for (bool more = true; more;) {
+      const auto answer = is.get<sync::change_page>("ann", page);
+      for (const auto& one : answer.entities) read.push_back(one.id);
+      more = answer.has_more;
+      page.since = answer.upto;
+      if (more) is.store({sync::put_swept_position{12}}); // all of it stood there when the reader began
+    }
+    CHECK(read == ids{"v1", "t1", "j1", "t2"});
+    CHECK(page.since == sync::cursor{12});
+
+    ids pushed;
+    std::optional<sync::cursor> after;
+    for (bool more = true; more;) {
+      const auto events = is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", after, 1});
+      CHECK_FALSE(events.must_resync);
+      for (const auto& one : names_of(events)) pushed.push_back(one);
+      more = events.has_more;
+      after = sync::cursor{events.upto, events.from.begun};
+    }
+    CHECK(pushed == ids{"v1", "t1", "j1", "c7", "t2", "c8", "n12"});
+  }
+}
+
+TEST_CASE("what is removed and swept after a reader began at the beginning makes it begin again") {
+  asked is;
+  sync::get_changes page;
+  page.first = 1;
+  page.since = is.get<sync::change_page>("ann", page).upto;
+  is.store({sync::tenant_counters{"acme", 2, 3, 20}, sync::put_swept_position{14}});
+  CHECK_FALSE(is.ask("ann", page).ok());
+  CHECK(is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", page.since, 100}).must_resync);
+}
+
+TEST_CASE("a device that acknowledged on its way from the beginning goes on from there") {
+  asked is;
+  is.store({sync::put_swept_position{9}});
+  auto tablet = sample_device("tablet-a", 2, 1);
+  tablet.acknowledged = {4, 12};
+  is.store({tablet});
+  const auto page = is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", {}, 100});
+  CHECK_FALSE(page.must_resync);
+  CHECK(page.from == tablet.acknowledged);
+  CHECK_FALSE(page.events.empty());
 }
 
 TEST_CASE("conflicts are found and listed for those who may see them") {
@@ -165,26 +234,13 @@ TEST_CASE("devices are one's own, an admin sees all") {
   CHECK(!is.get<maybe_device>("bob", sync::get_device{"phone-z"}, true));
 }
 
-namespace {
-
-ids names_of(const sync::feed_page& page) {
-  ids all;
-  for (const auto& event : page.events) {
-    CHECK(event.slot.id == std::visit([](const auto& what) { return what.id; }, event.what));
-    all.push_back(event.slot.id);
-  }
-  return all;
-}
-
-} // namespace
-
 TEST_CASE("a device's feed is what its user may see, without its own edits, in order") {
   asked is;
   const auto tablet = is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", {}, 100});
   CHECK(names_of(tablet) == ids{"v1", "t1", "j1", "c7", "t2", "c8", "n12"});
   CHECK(tablet.viewer == 1);
   CHECK(tablet.device == 2);
-  CHECK(tablet.from == 0);
+  CHECK(tablet.from == sync::cursor{0, 12});
   CHECK(tablet.upto == 12);
   CHECK(!tablet.has_more);
   CHECK(!tablet.must_resync);
@@ -223,11 +279,11 @@ TEST_CASE("pages of a device's feed join without gap, and pass over what is not 
   asked is;
   for (std::int32_t first = 1; first < 8; ++first) {
     ids all;
-    std::optional<sync::position> after = 0;
+    sync::position after = 0;
     for (bool more = true; more;) {
       const auto page = is.get<sync::feed_page>("ann", sync::get_feed{"tablet-a", after, first});
       CHECK(page.events.size() <= static_cast<std::size_t>(first));
-      CHECK(page.upto >= *after);
+      CHECK(page.upto >= after);
       if (!page.events.empty()) CHECK(page.upto >= page.events.back().slot.at);
       for (const auto& one : names_of(page)) all.push_back(one);
       after = page.upto;

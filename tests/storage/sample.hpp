@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "sync/answer_codec.hpp"
 #include "sync/store.hpp"
 
 namespace mooring::storage::test {
@@ -58,6 +59,11 @@ inline sync::conflict sample_conflict(sync::position first_at, sync::position at
   made.client_version = 1;
   made.fields = {"text"};
   made.status = status;
+  if (status == sync::conflict_status::resolved) {
+    made.winner = sync::conflict_side::server;
+    made.resolved_at = sample_time;
+    made.resolved_by = "ann";
+  }
   made.server_data = text_object("server");
   made.client_data = text_object("client");
   made.device_id = "phone-a";
@@ -88,6 +94,13 @@ inline sync::device sample_device(std::string id, sync::device_number number, sy
   made.type = sync::device_type::phone;
   made.registered_at = sample_time;
   return made;
+}
+
+inline std::string sample_answer(std::string key) {
+  sync::upload_answer made;
+  made.idempotency_key = std::move(key);
+  made.server_timestamp = sample_time;
+  return sync::pack_answer(made);
 }
 
 // Users 1 ann and 2 bob; devices 1 phone-a and 2 tablet-a of ann, 3 phone-b of bob. Feed, in three rows:
@@ -153,10 +166,10 @@ inline sync::write_list sample_tenant(const std::string& name) {
           sync::feed_row{4, {slot_of(v1), slot_of(t1)}},
           sync::feed_row{8, {slot_of(j1), slot_of(j2), slot_of(c7)}},
           sync::feed_row{12, {slot_of(t2), slot_of(c8), slot_of(c11), note}},
-          sync::idempotency_record{1, 1, "key-1", digest, sample_time, "answer 1"},
-          sync::idempotency_record{1, 1, "key-2", digest, sample_time + 1000, "answer 2"},
-          sync::idempotency_record{2, 3, "key-1", digest, sample_time + 2000, "answer 3"},
-          sync::operation_record{1, 1, "op-1", digest, sample_time, "outcome"}};
+          sync::idempotency_record{1, 1, "key-1", digest, sample_time, sample_answer("key-1")},
+          sync::idempotency_record{1, 1, "key-2", digest, sample_time + 1000, sample_answer("key-2")},
+          sync::idempotency_record{2, 3, "key-1", digest, sample_time + 2000, sample_answer("key-1")},
+          sync::operation_record{1, 1, "op-1", digest, sample_time, sync::pack_item({})}};
 }
 
 } // namespace mooring::storage::test

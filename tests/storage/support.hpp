@@ -206,7 +206,7 @@ class random_rows {
     made.sync_count = i64();
     made.failed_sync_count = i64();
     made.conflict_count = i64();
-    made.acknowledged = u64();
+    made.acknowledged = {u64(), coin() ? u64() : 0};
     if (coin())
       for (auto n = below(11); n > 0; --n) {
         sync::push_setting setting{{}, coin(), coin(), one_of(sync::priority::critical)};

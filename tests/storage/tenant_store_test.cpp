@@ -65,8 +65,8 @@ TEST_CASE("what was written is found by its identity") {
   CHECK(store.find_entity(sync::domain::task, 0, "t1")->fields.size() == 1);
   CHECK(store.find_entity(sync::domain::task, 0, "t2")->deleted);
   CHECK(store.find_conflict(8)->at == 10);
-  CHECK(store.find_idempotency(1, 1, "key-2")->answer == "answer 2");
-  CHECK(store.find_operation(1, 1, "op-1")->outcome == "outcome");
+  CHECK(store.find_idempotency(1, 1, "key-2")->answer == sample_answer("key-2"));
+  CHECK(store.find_operation(1, 1, "op-1")->outcome == sync::pack_item({}));
   CHECK(store.find_feed_row(1)->key == 4);
   CHECK(store.find_feed_row(4)->key == 4);
   CHECK(store.find_feed_row(5)->key == 8);

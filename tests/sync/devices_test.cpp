@@ -155,6 +155,7 @@ TEST_CASE("an acknowledged position never goes back and never runs ahead of the 
   CHECK(back->answer);
   CHECK(back->writes.empty());
   CHECK(s.rows.devices.at("phone").acknowledged == 2);
+  CHECK(code_of(s.acknowledge_upto(person("ann"), "phone", {2, 3})) == error_code::bad_user_input);
   CHECK(code_of(s.acknowledge_upto(person("ann"), "phone", 3)) == error_code::bad_user_input);
   CHECK(code_of(s.acknowledge_upto(person("ann"), "never seen", 1)) == error_code::not_found);
   CHECK(code_of(s.acknowledge_upto(person("bob"), "phone", 1)) == error_code::forbidden);

@@ -63,6 +63,20 @@ TEST_CASE("choosing the client's side writes it onto the entity as it is now") {
   CHECK(c.at == slots[1].at);
 }
 
+TEST_CASE(
+    "choosing the client's whole object writes where the two sides differed, and keeps what came since") {
+  for (const auto what : {operation::sync, operation::create}) {
+    open_conflict o(edit_builder(what, domain::task, "t1").data(R"({"a":"client","b":1,"c":3})"));
+    const auto server = o.s.recorded(o.id).server_data;
+    CHECK(server == json(R"({"a":"server","b":1})"));
+    o.s.edit("cho", "desk", update("t1", R"({"b":9,"d":4})").base(2)); // somebody else goes on
+    const auto done = o.resolve("client");
+    REQUIRE(done.ok());
+    CHECK(done->answer.success);
+    CHECK(o.s.data_is("t1", R"({"a":"client","b":9,"c":3,"d":4})"));
+  }
+}
+
 TEST_CASE("choosing the server's side writes no version, but the closed conflict stands in the feed") {
   open_conflict o(update("t1", R"({"a":"client"})"));
   const auto before = o.s.stored("t1");

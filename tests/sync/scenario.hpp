@@ -114,7 +114,7 @@ class scenario {
   result<decision<bool>> deactivate(const caller& who, const std::string& id) {
     return commit(apply_deactivation(rows, who, {id}, now, settings));
   }
-  result<decision<bool>> acknowledge_upto(const caller& who, const std::string& id, position upto) {
+  result<decision<bool>> acknowledge_upto(const caller& who, const std::string& id, cursor upto) {
     return commit(apply_acknowledgement(rows, who, {id, upto}, now, settings));
   }
   result<decision<push_answer>> subscribe(const caller& who, const std::string& id,

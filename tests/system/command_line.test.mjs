@@ -1,9 +1,10 @@
 // The command as operators and their scripts meet it: help, exit codes, files and their modes, backup, check, the end.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { appendFileSync, chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { check, connect, documents, edit, freshFolder, killAll, mooring, phone, post, readAll, sleep, startNode, token, unique, until, voiceItem } from './harness.mjs';
+import { binary, check, connect, documents, edit, freshFolder, killAll, mooring, phone, post, readAll, sleep, startNode, token, unique, until, voiceItem } from './harness.mjs';
 import { dialWebSocket, http, socketOf } from './wire.mjs';
 
 after(killAll);
@@ -234,6 +235,43 @@ test('SIGTERM: what is in flight is answered and kept, sockets close with 1001, 
   assert.equal((await readAll(back, { domains: ['VOICE'] })).entities.length, requests.length);
   back.close();
   await node.stop();
+});
+
+test('a node whose standard error nobody reads stops within 10 s all the same', async () => {
+  const data = join(freshFolder(), 'data');
+  // bash fills the pipe to the last byte before the node is there
+  const shell = spawn('bash', ['-c', `exec {log}> >(exec sleep 60); head -c 65536 /dev/zero >&$log; exec "$0" serve --data "$1" --listen 127.0.0.1:0 2>&$log`, binary, data], { detached: true });
+  const ended = new Promise(done => shell.on('exit', (code, signal) => done({ code, signal })));
+  try {
+    await until(() => existsSync(join(data, 'shards/0/data.mdb')), 'the shard');
+    const began = performance.now();
+    process.kill(shell.pid, 'SIGTERM');
+    assert.deepEqual(await ended, { code: 0, signal: null });
+    assert.ok(performance.now() - began < 10_000, `${performance.now() - began} ms`);
+  } finally {
+    process.kill(-shell.pid, 'SIGKILL'); // the sleeper
+  }
+});
+
+test('a node that cannot load a shard says what to do, and hears SIGTERM while it tries', async () => {
+  const node = await startNode();
+  await node.stop();
+  const file = join(node.data, 'shards/0/data.mdb');
+  const bytes = readFileSync(file);
+  for (let page = 8192; page < bytes.length; page += 4096) // contents, not the pages' heads: LMDB trusts those
+    bytes.subarray(page + 64, page + 4096).forEach((byte, i, of) => { of[i] = byte ^ 0x5a; });
+  writeFileSync(file, bytes);
+  const given_up = mooring(['serve', '--data', node.data, '--listen', '127.0.0.1:0'], { timeout: 40_000 });
+  const impatient = spawn(binary, ['serve', '--data', node.data, '--listen', '127.0.0.1:0']);
+  assert.equal(given_up.code, 1, given_up.err);
+  assert.match(given_up.err, /mooring: .*cannot|mooring: .*failed too often/);
+  assert.match(given_up.err, /`mooring check --data/);
+  await new Promise(done => setTimeout(done, 1000));
+  const began = performance.now();
+  const ended = new Promise(done => impatient.on('exit', (code, signal) => done({ code, signal })));
+  impatient.kill('SIGTERM');
+  assert.deepEqual(await ended, { code: 0, signal: null });
+  assert.ok(performance.now() - began < 9_000);
 });
 
 test('while it stops, a node takes no new connections and is not ready', async () => {

@@ -372,6 +372,53 @@ test('/metrics is what Prometheus reads, and moves with what happens', async () 
   client.close();
 });
 
+test('/metrics says how each request ended', async () => {
+  const client = await connect(node, bearer);
+  await phone(client, 'p').voice([voiceItem(unique())]);
+  const series = async () => parseMetrics((await http(node, { path: '/metrics' })).text).series;
+  const moved = async (what, ...names) => {
+    const before = await series();
+    await what();
+    const after = await series();
+    for (const name of names) assert.equal(after.get(name) - (before.get(name) ?? 0), 1, name);
+    for (const [name, value] of after)
+      if (/^mooring_(fields|errors)_total/.test(name) && !names.includes(name)) assert.equal(value, before.get(name) ?? 0, name);
+  };
+  const field = (name, outcome) => `mooring_fields_total{field="${name}",outcome="${outcome}"}`;
+  const error = code => `mooring_errors_total{code="${code}"}`;
+  await moved(() => client.run('{ serverInfo { version } }'), field('Query.serverInfo', 'success'));
+  await moved(() => client.run('{ changes(first: 0) { cursor } }'), field('Query.changes', 'error'), error('BAD_USER_INPUT'));
+  await moved(() => client.run('query($n: Int) { changes(first: $n) { cursor } }', { n: 'x' }).catch(() => {}), error('BAD_USER_INPUT'));
+  await moved(() => client.run('{ nothing }').catch(() => {}), error('BAD_USER_INPUT'));
+  await moved(() => client.run(`{ ${Array.from({ length: 40 }, (_, i) => `a${i}: serverInfo { version }`).join(' ')} }`).catch(() => {}), error('QUERY_TOO_COMPLEX'));
+  const ws = await socketOf(node, { init: bearer });
+  await moved(async () => {
+    ws.send(subscribe('1', 'subscription { away: syncEvents(deviceId: "nobody") { __typename } }'));
+    const refused = await ws.next();
+    assert.equal(refused.type, 'error');
+    assert.equal(refused.payload[0].extensions.code, 'NOT_FOUND');
+    assert.deepEqual(refused.payload[0].path, ['away']);
+    assert.deepEqual(refused.payload[0].locations, [{ line: 1, column: 16 }]);
+  }, field('Subscription.syncEvents', 'error'), error('NOT_FOUND'));
+  await moved(async () => {
+    ws.send(subscribe('2', 'subscription { syncEvents(deviceId: "p") { __typename } }'));
+    assert.equal((await ws.next()).type, 'next');
+  }, field('Subscription.syncEvents', 'success'));
+  ws.socket.close();
+  client.close();
+});
+
+test('a request id names one request, also in the next life of the node', async () => {
+  const own = await startNode();
+  const idOf = async () => (await http(own, { method: 'POST', path: '/graphql', headers: { 'content-type': 'application/json' }, body: '{}' })).json.errors[0].extensions.requestId;
+  const first = await idOf();
+  await own.stop();
+  await new Promise(done => setTimeout(done, 1100)); // ids count from the second of the start
+  await own.start();
+  assert.ok(BigInt(`0x${await idOf()}`) > BigInt(`0x${first}`));
+  await own.stop();
+});
+
 test('/metrics can be switched off', async () => {
   const quiet = await startNode({ set: { 'network.metrics': false } });
   assert.equal((await http(quiet, { path: '/metrics' })).status, 404);

@@ -70,6 +70,7 @@ export class Feed {
       this.#progress({ phase, received, total: total === null ? null : Math.max(total, received), cursor, done });
     };
     progress(false);
+    const restarts = new Backoff(this.#session.settings.backoff, this.#session.random);
     while (!state.position.reading!.done) {
       const { cursor } = state.position.reading!;
       let page: ChangeSet;
@@ -78,6 +79,8 @@ export class Feed {
       } catch (problem) {
         if (cursor === null || !isCursorRefused(problem)) throw problem;
         await state.beginReading(null);
+        await this.#waiter.pause(restarts.next()); // reading it all is work for both
+        if (!connection.isOpen) return;
         continue;
       }
       const { changed } = await state.applyPage(page.entities, page.cursor, page.hasMore);
