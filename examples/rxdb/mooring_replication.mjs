@@ -51,9 +51,10 @@ export function conflictHandler(merge, replications) {
 }
 
 // `priority` of the edits: HIGH ones are pushed to the others at once; of NORMAL ones, at most ten a minute reach a user by
-// themselves. `pollIntervalMs`: asks for changes that often besides, for networks that let no WebSocket through.
+// themselves. `pollIntervalMs`: asks for changes that often besides, for networks that let no WebSocket through. A request
+// that is not answered within `requestTimeoutMs` is sent again: of a connection that died, not every network tells.
 export function replicateWithMooring({ collection, domain, deviceId, url, getToken, priority = 'NORMAL', pollIntervalMs = 60_000, retryTimeMs = 1000,
-  fetch = globalThis.fetch, WebSocket = globalThis.WebSocket }) {
+  requestTimeoutMs = 30_000, fetch = globalThis.fetch, WebSocket = globalThis.WebSocket }) {
   const open = new Map(); // open conflicts of this device, by document; each is closed by the next push of the document
   let loaded = null; // those that were there before
   const stream = new Subject();
@@ -63,6 +64,7 @@ export function replicateWithMooring({ collection, domain, deviceId, url, getTok
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${await getToken()}` },
       body: JSON.stringify({ query, variables }),
+      signal: AbortSignal.timeout(requestTimeoutMs),
     });
     const { data, errors } = await response.json();
     if (errors) throw Object.assign(new Error(`${errors[0].extensions.code}: ${errors[0].message}`), { extensions: errors[0].extensions });
@@ -77,10 +79,17 @@ export function replicateWithMooring({ collection, domain, deviceId, url, getTok
     changes(domains: $domains, since: $since, first: $first) { entities { entityId version deleted data modifiedAt } cursor hasMore } }`,
   { domains: [domain], since, first })).changes;
 
+  // RxDB passes over what it pulls while the same document is being pushed. From the first page with such a document on, its
+  // checkpoint stays where it is until the push is settled; then all behind it is asked for once more.
+  const pushing = new Set();
+  let pushes = 0; // begun
+  let ahead = null; // how far was read while the checkpoint stays behind
+
   async function pull(checkpoint, batchSize) {
-    if (checkpoint) void acknowledge(checkpoint.cursor); // RxDB has stored it
-    let cursor = checkpoint?.cursor ?? null;
-    const documents = [];
+    if (checkpoint?.cursor) void acknowledge(checkpoint.cursor); // RxDB has stored it
+    const from = ahead;
+    let cursor = from ?? checkpoint?.cursor ?? null;
+    let documents = [];
     try {
       // RxDB takes a short answer for the end; Mooring's pages may end early, and hasMore says.
       for (let hasMore = true; hasMore && documents.length < batchSize;) {
@@ -89,10 +98,24 @@ export function replicateWithMooring({ collection, domain, deviceId, url, getTok
         ({ cursor, hasMore } = changes);
       }
     } catch (problem) {
-      if (checkpoint && problem.extensions?.code === 'BAD_USER_INPUT') return everything(); // older than what the node keeps
-      throw problem;
+      if (!cursor || problem.extensions?.code !== 'BAD_USER_INPUT') throw problem;
+      ({ documents, cursor } = await everything()); // it is older than what the node keeps
     }
-    return { documents, checkpoint: { cursor } };
+    const isBehind = from !== null || documents.some(one => pushing.has(one.id));
+    if (!isBehind) return { documents, checkpoint: { cursor } };
+    if (ahead === from) ahead = cursor; // else a push was settled meanwhile, and the next page is the first behind the checkpoint
+    return { documents, checkpoint };
+  }
+
+  // RxDB has noted what became of the pushes until now.
+  async function settle() {
+    const last = pushes;
+    await replication.awaitInSync();
+    if (pushes !== last) return; // the newer one settles this one as well
+    pushing.clear();
+    if (ahead === null) return;
+    ahead = null;
+    call();
   }
 
   // The position is gone: all there is, and what is here but not there is deleted.
@@ -107,7 +130,7 @@ export function replicateWithMooring({ collection, domain, deviceId, url, getTok
     const there = new Set(documents.map(one => one.id));
     for (const document of await collection.find().exec())
       if (document.version > 0 && !there.has(document.id)) documents.push({ ...document.toJSON(), _deleted: true });
-    return { documents, checkpoint: { cursor } };
+    return { documents, cursor };
   }
 
   // ── push ──
@@ -132,6 +155,8 @@ export function replicateWithMooring({ collection, domain, deviceId, url, getTok
 
   // Answers, as RxDB wants it, the present state of those documents that are now something else than what was sent.
   async function push(rows) {
+    pushes += 1;
+    for (const row of rows) pushing.add(row.newDocumentState.id);
     await (loaded ??= loadOpen().catch(problem => {
       loaded = null;
       throw problem;
@@ -152,12 +177,13 @@ export function replicateWithMooring({ collection, domain, deviceId, url, getTok
       const key = createHash('sha256').update(JSON.stringify(operations)).digest('base64url');
       const { syncOperations } = await ask(`mutation($operations: [SyncOperationInput!]!, $key: String!, $device: String!) {
         syncOperations(operations: $operations, idempotencyKey: $key, deviceId: $device) {
-          items { itemId success version conflictDetected conflictId error { code message } } conflicts { conflictId mobileId status } } }`,
+          replayed items { itemId success version duplicate conflictDetected error { code message } } conflicts { conflictId mobileId status } } }`,
       { operations, key, device: deviceId });
-      syncOperations.items.forEach(({ success, version, conflictDetected, error }, at) => {
+      syncOperations.items.forEach(({ success, version, duplicate, conflictDetected, error }, at) => {
         const { assumedMasterState: base, newDocumentState: mine } = toSend[at];
         if (!success && error.code !== 'NOT_FOUND') throw new Error(`${mine.id}: ${error.code}: ${error.message}`); // NOT_FOUND: deleted already
-        if (conflictDetected || version !== (base?.version ?? 0) + 1) differ.add(mine.id);
+        // The answer to a retry is of before: others may have edited it since.
+        if (syncOperations.replayed || duplicate || conflictDetected || version !== (base?.version ?? 0) + 1) differ.add(mine.id);
       });
       for (const { mobileId, conflictId, status } of syncOperations.conflicts) if (status === 'OPEN') open.set(mobileId, conflictId);
     }
@@ -168,6 +194,7 @@ export function replicateWithMooring({ collection, domain, deviceId, url, getTok
       if (entity && !(mine._deleted && entity.deleted)) masters.push(documentOf(entity));
     }
     call(); // nobody pushes the device its own versions
+    settle().catch(() => {}); // the replication is over
     return masters;
   }
 

@@ -89,6 +89,62 @@ test('what one device does is pushed to the other; nobody asks in between; both 
   await node.stop();
 });
 
+test('an edit of others that comes while the same document is being pushed is not missed, nor an answer that never comes waited for', { timeout: 60_000 }, async () => {
+  const node = await startNode();
+  const bearer = node.token();
+  const database = await openDatabase('slow');
+  const { tasks } = await database.addCollections({ tasks: {
+    schema: schema({ title: { type: 'string' }, note: { type: 'string' } }), conflictHandler: conflictHandler((theirs, mine) => ({ ...mine, ...theirs }), () => []) } });
+  // Requests wait before they are sent and answers before they are given, each until it is let go.
+  const gates = { requests: null, answers: null };
+  const through = async (kind, query) => {
+    if (gates[kind]?.matches.test(query)) await new Promise(letGo => gates[kind].waiting.push(letGo));
+  };
+  const shut = (kind, matches) => (gates[kind] = { matches, waiting: [] });
+  const open = kind => {
+    const { waiting } = gates[kind];
+    gates[kind] = null;
+    for (const letGo of waiting) letGo();
+  };
+  const isHeld = kind => until(() => gates[kind].waiting.length > 0, `one of the ${kind} to wait`, 5000);
+  let unanswered = 0;
+  const network = new Network({ address: () => node.ws, fetch: async (_, request) => {
+    const { query } = JSON.parse(request.body);
+    if (/changes\(/.test(query) && ++unanswered === 1) // the connection is dead, and nobody says so
+      return new Promise((_, reject) => request.signal.addEventListener('abort', () => reject(request.signal.reason)));
+    await through('requests', query);
+    const response = await fetch(node.http, { ...request, signal: undefined });
+    await through('answers', query);
+    return response;
+  } });
+  const replication = replicateWithMooring({ collection: tasks, domain: 'TASK', deviceId: 'slow', url: 'http://node/graphql', getToken: () => bearer, priority: 'HIGH',
+    pollIntervalMs: never, retryTimeMs: 40, requestTimeoutMs: 500, fetch: network.fetch, WebSocket: network.WebSocket });
+  const other = await connect(node, bearer);
+  const edit = (operationId, edits) => other.ask(documents.operations, { operations: [{ operationId, domain: 'TASK', entityId: 't', modifiedAt: new Date().toISOString(), priority: 'HIGH', ...edits }],
+    key: operationId, device: 'other' });
+  const here = async () => (await tasks.findOne('t').exec())?.toJSON();
+
+  await edit('first', { operation: 'CREATE', data: { title: 'one' } });
+  await until(async () => (await here())?.version === 1, 'the task', 10_000);
+
+  shut('requests', /changes\(/);
+  replication.resync();
+  await isHeld('requests'); // a pull that is on its way…
+  shut('answers', /syncOperations\(/);
+  await editOf(await tasks.findOne('t').exec(), { note: 'of here' });
+  await isHeld('answers'); // …when the node has taken the edit, and its answer is on its way
+  await edit('second', { operation: 'UPDATE', baseVersion: 2, data: { title: 'two' } });
+  open('requests');
+  await sleep(200);
+  open('answers');
+  await until(async () => (await here()).version === 3, 'what the other wrote meanwhile', 5000);
+  const { title, note } = await here();
+  assert.deepEqual({ title, note }, { title: 'two', note: 'of here' });
+  other.close();
+  await database.close();
+  await node.stop();
+});
+
 test(`two devices converge through outages and kills of the node (MOORING_SEED=${seed})`, { timeout: 240_000 }, async t => {
   const rand = seeded(seed), tasksMax = 8, rounds = 120;
   const node = await startNode();
@@ -113,7 +169,7 @@ test(`two devices converge through outages and kills of the node (MOORING_SEED=$
       return response;
     } });
     device.replication = replicateWithMooring({
-      collection: tasks, domain: 'TASK', deviceId: name, url: 'http://node/graphql', getToken: () => bearer, priority: 'HIGH', pollIntervalMs: never, retryTimeMs: 40,
+      collection: tasks, domain: 'TASK', deviceId: name, url: 'http://node/graphql', getToken: () => bearer, priority: 'HIGH', pollIntervalMs: never, retryTimeMs: 40, requestTimeoutMs: 2000,
       WebSocket: device.network.WebSocket,
       fetch: (...request) => device.network.fetch(...request).catch(problem => {
         device.failures += 1;
