@@ -1,6 +1,7 @@
 // A shard that takes nothing more: what is refused, what goes on, and what is there afterwards.
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 
 #include <doctest/doctest.h>
@@ -104,6 +105,49 @@ TEST_CASE("a full shard refuses uploads at once, while its tenant lives on, answ
   small_node again(small_node::shard_in(folder.path), {}); // more room now
   CHECK(stored_ids(again) == acknowledged);
   CHECK(has(again.ask(upload(5'000, 100)).get(), "\"version\":1,\"duplicate\":false"));
+}
+
+TEST_CASE("actors that fail while their shard is full come back, answer retries and refuse as before") {
+  const scratch_folder folder;
+  std::set<std::string> acknowledged;
+  {
+    actors::actor_settings settings;
+    settings.restarts_max = 1'000;
+    small_node node(bounded(folder.path), settings);
+    int n = 0;
+    for (const std::size_t bytes : {40'000, 4'000, 10})
+      for (int refusals = 0; refusals < 3; ++n)
+        if (has(within(node.ask(upload(n, bytes)), 2s), "\"success\":true"))
+          acknowledged.insert(fmt::format("t{}", n));
+        else
+          ++refusals;
+    REQUIRE(acknowledged.count("t0") == 1);
+    // Some are asked just when it fails, and are told to come again.
+    const auto ask_until = [&](const std::string& request, std::string_view wanted) {
+      std::string body;
+      for (int attempt = 0; attempt < 400 && !has(body, wanted); ++attempt) {
+        if (attempt > 0) {
+          CHECK_MESSAGE(has(body, "\"retryable\":true"), body);
+          std::this_thread::sleep_for(10ms);
+        }
+        body = within(node.ask(request), 2s);
+      }
+      CHECK_MESSAGE(has(body, wanted), body);
+    };
+    for (int round = 0; round < 12; ++round) {
+      const auto kind = std::array{actors::actor_kind::tenant, actors::actor_kind::device,
+                                   actors::actor_kind::shard_writer}[static_cast<std::size_t>(round) % 3];
+      const auto victim = node.one_of(kind, 0);
+      REQUIRE(victim != 0);
+      node.runtime->fail(victim);
+      ask_until(upload(0, 40'000), "\"replayed\":true");
+      ask_until(upload(10'000 + round, 40'000), "\"STORAGE_FULL\"");
+      ask_until("{ changes(first: 1) { entities { entityId } } }", "\"t0\"");
+    }
+    CHECK_FALSE(node.fatal);
+    CHECK(stored_ids(node) == acknowledged);
+  }
+  check_tables(folder.path);
 }
 
 TEST_CASE("uploads that are refused while others run leave nothing behind, and their retries start anew") {

@@ -2,17 +2,12 @@
 
 #include <doctest/doctest.h>
 
-#include <openssl/bio.h>
-#include <openssl/ecdsa.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/pem.h>
-#include <openssl/rsa.h>
-
 #include "net/token_cache.hpp"
+#include "tests/net/signed_token.hpp"
 
 using namespace mooring;
 using namespace mooring::net;
+using namespace mooring::net::test;
 
 namespace {
 
@@ -20,17 +15,8 @@ const std::string secret(32, 'k');
 constexpr instant now{1'759'060'800'000};
 const std::string good_claims = R"({"sub":"u","tenant":"t","exp":1759064400})";
 
-std::string hs256(const std::string& header, const std::string& claims, const std::string& with = secret) {
-  const auto signed_part = base64url_encode(header) + "." + base64url_encode(claims);
-  unsigned char mac[32];
-  unsigned int length = 0;
-  HMAC(EVP_sha256(), with.data(), static_cast<int>(with.size()),
-       reinterpret_cast<const unsigned char*>(signed_part.data()), signed_part.size(), mac, &length);
-  return signed_part + "." + base64url_encode({reinterpret_cast<char*>(mac), length});
-}
-
 std::string token(const std::string& claims) {
-  return hs256(R"({"alg":"HS256"})", claims);
+  return hs256(R"({"alg":"HS256"})", claims, secret);
 }
 
 std::shared_ptr<const jwt_verifier> verifier(std::vector<jwt_key> keys = {{"", jwt_algorithm::hs256, secret}},
@@ -47,43 +33,6 @@ std::string fault(const jwt_verifier& by, const std::string& text) {
   CHECK(verified.failure().code == error_code::unauthenticated);
   return verified.failure().message;
 }
-
-struct key_pair {
-  EVP_PKEY* key;
-  explicit key_pair(bool is_rsa, unsigned bits = 2048)
-      : key(is_rsa ? EVP_RSA_gen(bits) : EVP_EC_gen("P-256")) {}
-  ~key_pair() { EVP_PKEY_free(key); }
-  std::string pem() const {
-    BIO* out = BIO_new(BIO_s_mem());
-    PEM_write_bio_PUBKEY(out, key);
-    char* text = nullptr;
-    const auto length = BIO_get_mem_data(out, &text);
-    std::string pem_text(text, static_cast<std::size_t>(length));
-    BIO_free(out);
-    return pem_text;
-  }
-  std::string sign(const std::string& header, const std::string& claims) const {
-    const auto signed_part = base64url_encode(header) + "." + base64url_encode(claims);
-    EVP_MD_CTX* context = EVP_MD_CTX_new();
-    std::size_t length = 1024;
-    std::string signature(length, '\0');
-    EVP_DigestSignInit(context, nullptr, EVP_sha256(), nullptr, key);
-    EVP_DigestSign(context, reinterpret_cast<unsigned char*>(signature.data()), &length,
-                   reinterpret_cast<const unsigned char*>(signed_part.data()), signed_part.size());
-    EVP_MD_CTX_free(context);
-    signature.resize(length);
-    if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC) {
-      const auto* at = reinterpret_cast<const unsigned char*>(signature.data());
-      ECDSA_SIG* both = d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(signature.size()));
-      std::string raw(64, '\0');
-      BN_bn2binpad(ECDSA_SIG_get0_r(both), reinterpret_cast<unsigned char*>(raw.data()), 32);
-      BN_bn2binpad(ECDSA_SIG_get0_s(both), reinterpret_cast<unsigned char*>(raw.data()) + 32, 32);
-      ECDSA_SIG_free(both);
-      signature = raw;
-    }
-    return signed_part + "." + base64url_encode(signature);
-  }
-};
 
 } // namespace
 
@@ -179,9 +128,9 @@ TEST_CASE("the algorithm is our key's, whatever the token says") {
         R"({"alg":["HS256"]})", R"({"alg":"HS512"})", R"({"alg":"RS256"})", R"({"alg":"hs256"})", R"({})",
         R"([])", R"({"alg":"HS256","crit":["exp"]})", R"({"alg":"HS256","kid":1})"}) {
     CAPTURE(header);
-    CHECK(fault(*by, hs256(header, good_claims)) != "");
+    CHECK(fault(*by, hs256(header, good_claims, secret)) != "");
   }
-  CHECK(fault(*by, hs256(R"({"typ":5,"alg":"HS256"})", good_claims)) == "");
+  CHECK(fault(*by, hs256(R"({"typ":5,"alg":"HS256"})", good_claims, secret)) == "");
   // No signature at all.
   CHECK(fault(*by, base64url_encode(R"({"alg":"none"})") + "." + base64url_encode(good_claims) + ".") != "");
   CHECK(fault(*by, base64url_encode(R"({"alg":"HS256"})") + "." + base64url_encode(good_claims) + ".") != "");
@@ -239,7 +188,7 @@ TEST_CASE("tokens that are cut, too long, badly encoded or absurdly nested are r
   CHECK(fault(*by, std::string(4097, 'a')) == "the token is longer than 4096 bytes");
   const auto nested = std::string(1'000, '[') + std::string(1'000, ']');
   CHECK(fault(*by, token(nested)) != "");
-  CHECK(fault(*by, hs256(nested, good_claims)) != "");
+  CHECK(fault(*by, hs256(nested, good_claims, secret)) != "");
   CHECK(fault(*by, token(std::string(10'000, '[') + std::string(10'000, ']'))) != "");
 }
 
@@ -247,7 +196,7 @@ TEST_CASE("a member that comes twice is refused: others might take the other one
   const auto by = verifier();
   CHECK(fault(*by, token(R"({"sub":"u","tenant":"t","tenant":"other","exp":1759064400})")) ==
         "the token has a claim twice");
-  CHECK(fault(*by, hs256(R"({"alg":"HS256","typ":"JWT","alg":"none"})", good_claims)) ==
+  CHECK(fault(*by, hs256(R"({"alg":"HS256","typ":"JWT","alg":"none"})", good_claims, secret)) ==
         "the token's header has a member twice");
 }
 
