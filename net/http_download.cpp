@@ -7,6 +7,7 @@
 #include <limits>
 #include <memory>
 #include <optional>
+#include <sstream>
 
 #include "net/asio.hpp"
 
@@ -14,6 +15,7 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/buffer_body.hpp>
@@ -94,6 +96,7 @@ class downloading {
   }
 
  private:
+  using taking = std::function<result<void>(std::string_view)>;
   using tls_stream = asio::ssl::stream<beast::tcp_stream&>;
 
   error unreachable(std::string_view doing, const io_error& why) const {
@@ -102,11 +105,17 @@ class downloading {
             fmt::format("{}: {}: {}", where_, doing, late ? "no answer in time" : why.message())};
   }
 
+  // One type for all steps: each further one would compile Beast's reading anew.
+  struct completion {
+    std::optional<io_error>* outcome;
+    template<class... Rest> void operator()(io_error failure, Rest&&...) const { *outcome = failure; }
+  };
+
   // Runs what was begun to its end.
   template<class Begin> io_error wait(std::int64_t timeout_ms, Begin&& begin) {
     std::optional<io_error> outcome;
     tcp_->expires_after(std::chrono::milliseconds(timeout_ms));
-    begin([&](io_error failure, auto&&...) { outcome = failure; });
+    begin(completion{&outcome});
     io_.restart();
     while (!outcome && io_.run_one() != 0) {
     }
@@ -165,8 +174,9 @@ class downloading {
     request.set(http::field::accept, "*/*");
     request.set(http::field::user_agent, "mooring");
     request.set(http::field::connection, "close");
-    auto failure =
-        wait(options_.silence_timeout_ms, [&](auto done) { http::async_write(stream, request, done); });
+    const auto text = (std::ostringstream() << request).str();
+    auto failure = wait(options_.silence_timeout_ms,
+                        [&](auto done) { asio::async_write(stream, asio::buffer(text), done); });
     if (failure) return unreachable("sending the request", failure);
 
     http::response_parser<http::buffer_body> parser;
@@ -183,8 +193,9 @@ class downloading {
     return read_body(stream, parser, take_);
   }
 
-  template<class Stream, class Take>
-  result<void> read_body(Stream& stream, http::response_parser<http::buffer_body>& parser, const Take& take) {
+  template<class Stream>
+  result<void> read_body(Stream& stream, http::response_parser<http::buffer_body>& parser,
+                         const taking& take) {
     if (piece_.empty()) piece_.resize(piece_bytes);
     while (!parser.is_done()) {
       auto& body = parser.get().body();

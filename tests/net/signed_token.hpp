@@ -59,7 +59,8 @@ class key_pair {
                    reinterpret_cast<const unsigned char*>(text.data()), text.size());
     EVP_MD_CTX_free(context);
     signature.resize(length);
-    return text + "." + base64url_encode(EVP_PKEY_get_base_id(key_) == EVP_PKEY_EC ? raw(signature) : signature);
+    return text + "." +
+           base64url_encode(EVP_PKEY_get_base_id(key_) == EVP_PKEY_EC ? raw(signature) : signature);
   }
 
  private:
