@@ -8,10 +8,12 @@
 // A document of the collection has `id`, `version` and `modifiedAt` beside the app's own fields (see `schema`). `version` is
 // the node's and never edited; the app's edits go through `editOf`, which stamps their time. All three make an edit the
 // same edit when it is sent again: its operationId is made of them, so a lost answer doubles nothing, even over a restart.
-import { createHash } from 'node:crypto';
+import { createHash, webcrypto } from 'node:crypto';
 import { createClient } from 'graphql-ws';
 import { replicateRxCollection } from 'rxdb/plugins/replication';
 import { Subject } from 'rxjs';
+
+globalThis.crypto ??= webcrypto; // RxDB hashes with it, and Node.js 18 has no global one
 
 const own = new Set(['id', 'version', 'modifiedAt', '_deleted', '_attachments', '_rev', '_meta']);
 

@@ -5,7 +5,9 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
+const here = fileURLToPath(new URL('.', import.meta.url));
 const [binary, ...rest] = process.argv.slice(2);
 const options = { seed: 20211027, mutations: 400, only: '', show: 20 };
 for (let i = 0; i < rest.length; i += 2) {
@@ -19,7 +21,7 @@ try {
   source = await import('./cases.mjs');
 } catch (error) {
   if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
-  console.log(`skipped: ${error.message} (run "npm ci" in ${import.meta.dirname})`);
+  console.log(`skipped: ${error.message} (run "npm ci" in ${here})`);
   process.exit(77);
 }
 
@@ -74,7 +76,7 @@ let lines;
 try {
   const path = join(folder, 'questions.json');
   writeFileSync(path, JSON.stringify(questions));
-  const run = spawnSync(binary, [path, join(import.meta.dirname, '../schemas')], { maxBuffer: 1 << 30, encoding: 'utf8' });
+  const run = spawnSync(binary, [path, join(here, '../schemas')], { maxBuffer: 1 << 30, encoding: 'utf8' });
   if (run.status !== 0) {
     console.log(`${binary} ended with ${run.status ?? run.signal}:\n${run.stderr}`);
     process.exit(1);
