@@ -9,6 +9,7 @@
 #include <chrono>
 #include <cstdio>
 #include <ctime>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -84,10 +85,11 @@ int serve(const serve_request& request) {
   log::start({level_of(settings->log.level), settings->log.json, settings->log.file});
   for (const auto& one : settings->warnings) log::warning("{}", one);
   static std::atomic<bool> failed{false};
-  static std::string why_failed; // from then on
+  static std::string why_failed; // the first reason; from then on
+  static std::once_flag is_told;
   const auto fail = [](const std::string& why) {
     log::error("the node cannot go on: {}", why);
-    why_failed = why;
+    std::call_once(is_told, [&] { why_failed = why; }); // shards fail on threads of their own
     failed = true;
     ::kill(::getpid(), SIGTERM);
   };
